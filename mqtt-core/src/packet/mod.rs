@@ -1,0 +1,181 @@
+//! The control packets of all versions, borrowed from the bytes they came from or from what is to be written.
+//!
+//! Both directions are here, the Client's and the Server's side of every packet: tests, simulators and test kits need
+//! the Server's.
+
+mod ack;
+mod auth;
+mod connack;
+mod connect;
+mod disconnect;
+pub(crate) mod fixed_header;
+mod packet_type;
+mod publish;
+mod suback;
+mod subscribe;
+mod unsubscribe;
+
+pub use ack::{Ack, AckKind};
+pub use auth::Auth;
+pub use connack::Connack;
+pub use connect::{Connect, Will};
+pub use disconnect::Disconnect;
+pub use packet_type::{PacketType, Sender};
+pub(crate) use publish::PublishHead;
+pub use publish::{Delivery, Publish};
+pub use suback::{Suback, Unsuback};
+pub use subscribe::{RetainHandling, Subscribe, Subscription, SubscriptionOptions, Subscriptions};
+pub use unsubscribe::{TopicFilters, Unsubscribe};
+
+use crate::codec::writer::Writer;
+use crate::error::{DecodeError, EncodeError};
+use crate::version::ProtocolVersion;
+use fixed_header::{FixedHeader, check_sender};
+
+/// Any control packet, §2.1.2.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Packet<'a> {
+    /// CONNECT, from the Client.
+    Connect(Connect<'a>),
+    /// CONNACK, from the Server.
+    Connack(Connack<'a>),
+    /// PUBLISH, from either side.
+    Publish(Publish<'a>),
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP, from either side.
+    Ack(Ack<'a>),
+    /// SUBSCRIBE, from the Client.
+    Subscribe(Subscribe<'a>),
+    /// SUBACK, from the Server.
+    Suback(Suback<'a>),
+    /// UNSUBSCRIBE, from the Client.
+    Unsubscribe(Unsubscribe<'a>),
+    /// UNSUBACK, from the Server.
+    Unsuback(Unsuback<'a>),
+    /// PINGREQ, from the Client.
+    Pingreq,
+    /// PINGRESP, from the Server.
+    Pingresp,
+    /// DISCONNECT, from the Client, and in 5.0 from the Server.
+    Disconnect(Disconnect<'a>),
+    /// AUTH, 5.0, from either side.
+    Auth(Auth<'a>),
+}
+
+impl<'a> Packet<'a> {
+    /// Decodes one whole packet, its fixed header included; nothing may follow it.
+    ///
+    /// CONNECT says its own version, all others are read as `version`.
+    ///
+    /// # Errors
+    /// Names what is wrong with the bytes.
+    pub fn decode(version: ProtocolVersion, sender: Sender, packet: &'a [u8]) -> Result<Self, DecodeError> {
+        let (header, reader) = FixedHeader::split(packet)?;
+        let packet_type = header.packet_type;
+        check_received(packet_type, version, sender)?;
+        Ok(match packet_type {
+            PacketType::Connect => Self::Connect(Connect::decode(reader)?),
+            PacketType::Connack => Self::Connack(Connack::decode(version, reader)?),
+            PacketType::Publish => Self::Publish(Publish::decode(version, sender, header.flags, reader)?),
+            PacketType::Puback => Self::Ack(Ack::decode(AckKind::Puback, version, sender, reader)?),
+            PacketType::Pubrec => Self::Ack(Ack::decode(AckKind::Pubrec, version, sender, reader)?),
+            PacketType::Pubrel => Self::Ack(Ack::decode(AckKind::Pubrel, version, sender, reader)?),
+            PacketType::Pubcomp => Self::Ack(Ack::decode(AckKind::Pubcomp, version, sender, reader)?),
+            PacketType::Subscribe => Self::Subscribe(Subscribe::decode(version, reader)?),
+            PacketType::Suback => Self::Suback(Suback::decode(version, reader)?),
+            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::decode(version, reader)?),
+            PacketType::Unsuback => Self::Unsuback(Unsuback::decode(version, reader)?),
+            PacketType::Pingreq => reader.finish().map(|()| Self::Pingreq)?,
+            PacketType::Pingresp => reader.finish().map(|()| Self::Pingresp)?,
+            PacketType::Disconnect => Self::Disconnect(Disconnect::decode(version, sender, reader)?),
+            PacketType::Auth => Self::Auth(Auth::decode(version, sender, reader)?),
+        })
+    }
+
+    /// The type on the wire.
+    #[must_use]
+    pub const fn packet_type(&self) -> PacketType {
+        match self {
+            Self::Connect(_) => PacketType::Connect,
+            Self::Connack(_) => PacketType::Connack,
+            Self::Publish(_) => PacketType::Publish,
+            Self::Ack(ack) => ack.kind.packet_type(),
+            Self::Subscribe(_) => PacketType::Subscribe,
+            Self::Suback(_) => PacketType::Suback,
+            Self::Unsubscribe(_) => PacketType::Unsubscribe,
+            Self::Unsuback(_) => PacketType::Unsuback,
+            Self::Pingreq => PacketType::Pingreq,
+            Self::Pingresp => PacketType::Pingresp,
+            Self::Disconnect(_) => PacketType::Disconnect,
+            Self::Auth(_) => PacketType::Auth,
+        }
+    }
+
+    /// The exact length of the packet.
+    ///
+    /// # Errors
+    /// Those of [`encode`](Self::encode), but for the buffer.
+    pub fn encoded_len(&self, version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
+        match self {
+            Self::Connect(connect) => connect.encoded_len(version, sender),
+            Self::Connack(connack) => connack.encoded_len(version, sender),
+            Self::Publish(publish) => publish.encoded_len(version, sender),
+            Self::Ack(ack) => ack.encoded_len(version, sender),
+            Self::Subscribe(subscribe) => subscribe.encoded_len(version, sender),
+            Self::Suback(suback) => suback.encoded_len(version, sender),
+            Self::Unsubscribe(unsubscribe) => unsubscribe.encoded_len(version, sender),
+            Self::Unsuback(unsuback) => unsuback.encoded_len(version, sender),
+            Self::Pingreq | Self::Pingresp => {
+                check_sender(self.packet_type(), version, sender)?;
+                Ok(PING_LEN)
+            }
+            Self::Disconnect(disconnect) => disconnect.encoded_len(version, sender),
+            Self::Auth(auth) => auth.encoded_len(version, sender),
+        }
+    }
+
+    /// Writes the packet to the start of `out` and returns its length.
+    ///
+    /// # Errors
+    /// Names what cannot be written, or how many bytes `out` must have. Nothing is written then.
+    pub fn encode(&self, version: ProtocolVersion, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
+        match self {
+            Self::Connect(connect) => connect.encode(version, sender, out),
+            Self::Connack(connack) => connack.encode(version, sender, out),
+            Self::Publish(publish) => publish.encode(version, sender, out),
+            Self::Ack(ack) => ack.encode(version, sender, out),
+            Self::Subscribe(subscribe) => subscribe.encode(version, sender, out),
+            Self::Suback(suback) => suback.encode(version, sender, out),
+            Self::Unsubscribe(unsubscribe) => unsubscribe.encode(version, sender, out),
+            Self::Unsuback(unsuback) => unsuback.encode(version, sender, out),
+            Self::Pingreq | Self::Pingresp => {
+                let packet_type = self.packet_type();
+                check_sender(packet_type, version, sender)?;
+                Writer::packet(out, packet_type.first_byte(), 0).map(|(_, len)| len)
+            }
+            Self::Disconnect(disconnect) => disconnect.encode(version, sender, out),
+            Self::Auth(auth) => auth.encode(version, sender, out),
+        }
+    }
+}
+
+/// PINGREQ and PINGRESP are a fixed header alone, §3.12 and §3.13.
+const PING_LEN: usize = 2;
+
+/// Refuses what this side does not send, or not in this version. CONNECT says its own version.
+#[inline]
+pub(crate) const fn check_received(
+    packet_type: PacketType,
+    version: ProtocolVersion,
+    sender: Sender,
+) -> Result<(), DecodeError> {
+    if !version.is_supported() && !matches!(packet_type, PacketType::Connect) {
+        Err(DecodeError::UnsupportedProtocolVersion(version.level()))
+    } else if matches!(packet_type, PacketType::Auth) && !version.is_v5() {
+        Err(DecodeError::ReservedPacketType)
+    } else if !packet_type.is_sent_by(sender, version) {
+        Err(DecodeError::PacketNotAllowed(packet_type))
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! PUBLISH, §3.3: whole, or without the payload that is sent or received apart.
+
+use super::fixed_header::{self, DUP, FixedHeader, RETAIN, check_sender};
+use super::{PacketType, Sender};
+use crate::codec::reader::Reader;
+use crate::codec::variable_byte_integer;
+use crate::codec::writer::{Measure, Measured, Writer, packet_len};
+use crate::error::{DecodeError, EncodeError};
+use crate::property::{Properties, Scope};
+use crate::types::{PacketIdentifier, QoS, TopicName};
+use crate::version::ProtocolVersion;
+
+/// QoS together with what comes with it: QoS 0 has no Packet Identifier [MQTT-2.2.1-2] and is never a duplicate
+/// [MQTT-3.3.1-2].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Delivery {
+    /// QoS 0.
+    AtMostOnce,
+    /// QoS 1.
+    AtLeastOnce {
+        /// Identifies the exchange.
+        packet_identifier: PacketIdentifier,
+        /// Tells whether this may be a repetition.
+        dup: bool,
+    },
+    /// QoS 2.
+    ExactlyOnce {
+        /// Identifies the exchange.
+        packet_identifier: PacketIdentifier,
+        /// Tells whether this may be a repetition.
+        dup: bool,
+    },
+}
+
+impl Delivery {
+    /// The level.
+    #[inline]
+    #[must_use]
+    pub const fn qos(self) -> QoS {
+        match self {
+            Self::AtMostOnce => QoS::AtMostOnce,
+            Self::AtLeastOnce { .. } => QoS::AtLeastOnce,
+            Self::ExactlyOnce { .. } => QoS::ExactlyOnce,
+        }
+    }
+
+    /// The identifier of the exchange; QoS 0 has none.
+    #[inline]
+    #[must_use]
+    pub const fn packet_identifier(self) -> Option<PacketIdentifier> {
+        match self {
+            Self::AtMostOnce => None,
+            Self::AtLeastOnce { packet_identifier, .. } | Self::ExactlyOnce { packet_identifier, .. } => {
+                Some(packet_identifier)
+            }
+        }
+    }
+
+    /// Tells whether this may be a repetition.
+    #[inline]
+    #[must_use]
+    pub const fn dup(self) -> bool {
+        match self {
+            Self::AtMostOnce => false,
+            Self::AtLeastOnce { dup, .. } | Self::ExactlyOnce { dup, .. } => dup,
+        }
+    }
+
+    /// The flags of the fixed header, without RETAIN.
+    #[inline]
+    const fn flags(self) -> u8 {
+        (self.qos() as u8) << 1 | if self.dup() { DUP } else { 0 }
+    }
+
+    #[inline]
+    fn decode(flags: u8, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let dup = flags & DUP != 0;
+        Ok(match fixed_header::qos(flags) {
+            Some(QoS::AtMostOnce) => Self::AtMostOnce,
+            Some(QoS::AtLeastOnce) => Self::AtLeastOnce { packet_identifier: reader.packet_identifier()?, dup },
+            Some(QoS::ExactlyOnce) => Self::ExactlyOnce { packet_identifier: reader.packet_identifier()?, dup },
+            None => return Err(DecodeError::InvalidQoS),
+        })
+    }
+}
+
+/// A message on its way, §3.3.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Publish<'a> {
+    /// Where the message belongs; `None`: empty on the wire, the Topic Alias among the properties stands for it.
+    pub topic: Option<TopicName<'a>>,
+    /// QoS, Packet Identifier and DUP.
+    pub delivery: Delivery,
+    /// To the Server: keep the message for later subscribers. From the Server: it was kept, §3.3.1.3.
+    pub retain: bool,
+    /// What is said about the message; empty in 3.1.1.
+    pub properties: Properties<'a>,
+    /// The message itself.
+    pub payload: &'a [u8],
+}
+
+/// A PUBLISH without its payload: the bytes that come before it, and how many follow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct PublishHead<'a> {
+    pub(crate) topic: Option<TopicName<'a>>,
+    pub(crate) delivery: Delivery,
+    pub(crate) retain: bool,
+    pub(crate) properties: Properties<'a>,
+    pub(crate) payload_len: u32,
+}
+
+impl<'a> Publish<'a> {
+    #[inline]
+    pub(crate) fn decode(
+        version: ProtocolVersion,
+        sender: Sender,
+        flags: u8,
+        mut reader: Reader<'a>,
+    ) -> Result<Self, DecodeError> {
+        let PublishHead { topic, delivery, retain, properties, .. } =
+            PublishHead::read(version, sender, flags, &mut reader)?;
+        Ok(Self { topic, delivery, retain, properties, payload: reader.rest() })
+    }
+
+    /// The packet without its payload; `PacketTooLarge`: no length can be written for it.
+    #[inline]
+    fn head(&self) -> Result<PublishHead<'a>, EncodeError> {
+        let payload_len = u32::try_from(self.payload.len()).map_err(|_| EncodeError::PacketTooLarge)?;
+        let Self { topic, delivery, retain, properties, .. } = *self;
+        Ok(PublishHead { topic, delivery, retain, properties, payload_len })
+    }
+
+    /// The exact length of the packet.
+    ///
+    /// # Errors
+    /// Those of [`encode`](Self::encode), but for the buffer.
+    pub fn encoded_len(&self, version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
+        Ok(self.head()?.measure(version, sender)?.packet_len())
+    }
+
+    /// Writes the packet to the start of `out` and returns its length.
+    ///
+    /// # Errors
+    /// `TopicMissing` if there is neither a topic nor a Topic Alias, `NotInVersion` for properties in 3.1.1, the errors
+    /// of properties, `PacketTooLarge`, and `BufferTooSmall`. Nothing is written then.
+    #[inline]
+    pub fn encode(&self, version: ProtocolVersion, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let head = self.head()?;
+        let measured = head.measure(version, sender)?;
+        let len = measured.packet_len();
+        let mut writer = Writer::new(out, len)?;
+        head.write(version, measured, &mut writer);
+        writer.bytes(self.payload);
+        Ok(len)
+    }
+}
+
+impl<'a> PublishHead<'a> {
+    /// Reads the head that framing found: fixed header to properties, not a byte more.
+    pub(crate) fn decode(
+        version: ProtocolVersion,
+        sender: Sender,
+        head: &'a [u8],
+        payload_len: u32,
+    ) -> Result<Self, DecodeError> {
+        let header = FixedHeader::decode(head)?.ok_or(DecodeError::UnexpectedEnd)?;
+        if !matches!(header.packet_type, PacketType::Publish) {
+            return Err(DecodeError::PacketNotAllowed(header.packet_type));
+        }
+        let mut reader = Reader::new(head);
+        reader.bytes(header.len)?;
+        let payload_begins = header.remaining_length.checked_sub(payload_len).ok_or(DecodeError::UnexpectedEnd)?;
+        let mut reader = reader.whole(payload_begins)?;
+        let mut publish = Self::read(version, sender, header.flags, &mut reader)?;
+        reader.finish()?;
+        publish.payload_len = payload_len;
+        Ok(publish)
+    }
+
+    /// Reads what comes before the payload; what `reader` has left is the payload.
+    #[inline]
+    fn read(version: ProtocolVersion, sender: Sender, flags: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let topic = match reader.binary()? {
+            [] => None,
+            name => Some(TopicName::decode(name)?),
+        };
+        let delivery = Delivery::decode(flags, reader)?;
+        let properties = Properties::decode(version, reader, Scope::Packet(PacketType::Publish, sender))?;
+        if topic.is_none() && properties.topic_alias().is_none() {
+            return Err(DecodeError::InvalidTopicName);
+        }
+        let payload_len = reader.rest().len() as u32; // below 2^28, as the packet is
+        Ok(Self { topic, delivery, retain: flags & RETAIN != 0, properties, payload_len })
+    }
+
+    #[inline]
+    fn measure(&self, version: ProtocolVersion, sender: Sender) -> Result<Measured, EncodeError> {
+        check_sender(PacketType::Publish, version, sender)?;
+        let mut measure = Measure::default();
+        let topic = match self.topic {
+            Some(topic) => topic.as_str(),
+            None if version.is_v5() && self.properties.topic_alias().is_some() => "",
+            None => return Err(EncodeError::TopicMissing),
+        };
+        measure.binary(topic.as_bytes())?;
+        if self.delivery.packet_identifier().is_some() {
+            measure.add(2);
+        }
+        let scope = Scope::Packet(PacketType::Publish, sender);
+        let properties_len = self.properties.measure(version, scope, &mut measure)?;
+        measure.add(self.payload_len as usize);
+        measure.finish(properties_len)
+    }
+
+    #[inline]
+    fn write(&self, version: ProtocolVersion, measured: Measured, writer: &mut Writer<'_>) {
+        let first = PacketType::Publish.first_byte() | self.delivery.flags() | if self.retain { RETAIN } else { 0 };
+        writer.fixed_header(first, measured.remaining_length);
+        writer.binary(self.topic.map_or(&[], |topic| topic.as_str().as_bytes()));
+        if let Some(packet_identifier) = self.delivery.packet_identifier() {
+            writer.u16(packet_identifier.number());
+        }
+        self.properties.write(version, writer, measured.properties_len);
+    }
+
+    /// Bytes of the whole packet, which Maximum Packet Size counts: with the payload.
+    pub(crate) fn packet_len(&self, version: ProtocolVersion, sender: Sender) -> Result<u32, EncodeError> {
+        let remaining_length = self.measure(version, sender)?.remaining_length;
+        Ok(packet_len(remaining_length) as u32)
+    }
+
+    /// Bytes of the packet up to its payload.
+    pub(crate) fn head_len(&self, version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
+        Ok(self.len_of(self.measure(version, sender)?))
+    }
+
+    #[inline]
+    const fn len_of(&self, measured: Measured) -> usize {
+        let fixed_header = 1 + variable_byte_integer::encoded_len(measured.remaining_length);
+        // The payload was added to the remaining length, so this neither wraps nor saturates.
+        fixed_header + measured.remaining_length.saturating_sub(self.payload_len) as usize
+    }
+
+    /// Writes everything before the payload to the start of `out` and returns its length.
+    #[inline]
+    pub(crate) fn encode(
+        &self,
+        version: ProtocolVersion,
+        sender: Sender,
+        out: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        let measured = self.measure(version, sender)?;
+        let len = self.len_of(measured);
+        let mut writer = Writer::new(out, len)?;
+        self.write(version, measured, &mut writer);
+        Ok(len)
+    }
+}

@@ -1,0 +1,280 @@
+//! The properties of one packet.
+
+use super::{Property, PropertyIdentifier, Scope};
+use crate::codec::reader::Reader;
+use crate::codec::variable_byte_integer;
+use crate::codec::writer::{Measure, Writer};
+use crate::error::{DecodeError, EncodeError};
+use crate::version::ProtocolVersion;
+
+/// The properties of a packet: those that were decoded, or those to be encoded.
+///
+/// Decoding checks the whole block once and keeps the bytes; [`iter`](Self::iter) then cannot fail. To write properties,
+/// lend a slice of them:
+///
+/// ```
+/// use mqtt_core::{Properties, Property};
+///
+/// let properties = Properties::new(&[Property::ContentType("text/plain"), Property::UserProperty("from", "cellar")]);
+/// assert_eq!(properties.iter().count(), 2);
+/// ```
+///
+/// Two values are equal if they are the same properties in the same order, wherever they are kept.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Properties<'a> {
+    /// Checked when they were decoded, or when they were put into a store.
+    encoded: &'a [u8],
+    list: &'a [Property<'a>],
+}
+
+impl<'a> Properties<'a> {
+    /// No properties; all that 3.1.1 has.
+    pub const EMPTY: Properties<'static> = Properties { encoded: &[], list: &[] };
+
+    /// Properties to be written; what is wrong with them is said when the packet is encoded.
+    #[must_use]
+    pub const fn new(list: &'a [Property<'a>]) -> Self {
+        Self { encoded: &[], list }
+    }
+
+    /// Properties that were encoded and checked before, followed by some to be written.
+    pub(crate) const fn with_encoded(encoded: &'a [u8], list: &'a [Property<'a>]) -> Self {
+        Self { encoded, list }
+    }
+
+    /// Tells whether there are none.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.encoded.is_empty() && self.list.is_empty()
+    }
+
+    /// All properties, in their order.
+    #[inline]
+    #[must_use]
+    pub const fn iter(self) -> PropertiesIter<'a> {
+        PropertiesIter { encoded: Reader::new(self.encoded), list: self.list }
+    }
+
+    /// The User Properties, names with values, in their order.
+    pub fn user_properties(self) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
+        self.iter().filter_map(|property| match property {
+            Property::UserProperty(name, value) => Some((name, value)),
+            _ => None,
+        })
+    }
+
+    /// The Reason String, if there is one.
+    #[must_use]
+    pub fn reason_string(self) -> Option<&'a str> {
+        self.iter().find_map(|property| match property {
+            Property::ReasonString(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// The Topic Alias, if there is one.
+    #[must_use]
+    pub fn topic_alias(self) -> Option<u16> {
+        self.iter().find_map(|property| match property {
+            Property::TopicAlias(alias) => Some(alias),
+            _ => None,
+        })
+    }
+
+    /// Tells whether this property is among them.
+    pub(crate) fn has(self, identifier: PropertyIdentifier) -> bool {
+        self.iter().any(|property| property.identifier() == identifier)
+    }
+
+    /// Reads the length and the block, and checks all of it. Before 5.0 there are no properties, hence no bytes.
+    #[inline]
+    pub(crate) fn decode(version: ProtocolVersion, reader: &mut Reader<'a>, scope: Scope) -> Result<Self, DecodeError> {
+        if !version.is_v5() {
+            return Ok(Self::EMPTY);
+        }
+        let len = reader.variable_byte_integer()?;
+        let encoded = reader.bytes(len as usize)?;
+        if !encoded.is_empty() {
+            check(encoded, scope)?;
+        }
+        Ok(Self { encoded, list: &[] })
+    }
+
+    /// The bytes of the block without its length; checks each property against the table.
+    pub(crate) fn block_len(self, scope: Scope) -> Result<u32, EncodeError> {
+        let mut measure = Measure::default();
+        let mut seen = Seen::default();
+        if !self.encoded.is_empty() {
+            measure.add(self.encoded.len());
+            // Decoded for another packet, perhaps: the table is asked again.
+            for property in Self::with_encoded(self.encoded, &[]).iter() {
+                seen.accept(property.identifier(), scope).map_err(Refused::encode_error)?;
+            }
+        }
+        for &property in self.list {
+            seen.accept(property.identifier(), scope).map_err(Refused::encode_error)?;
+            property.measure(&mut measure)?;
+        }
+        measure.remaining_length()
+    }
+
+    /// Adds the bytes of the block with its length, and tells those without it, which [`write`](Self::write) wants.
+    #[inline]
+    pub(crate) fn measure(
+        self,
+        version: ProtocolVersion,
+        scope: Scope,
+        measure: &mut Measure,
+    ) -> Result<u32, EncodeError> {
+        if !version.is_v5() {
+            return if self.is_empty() { Ok(0) } else { Err(EncodeError::NotInVersion) };
+        }
+        if self.is_empty() {
+            measure.add(1);
+            return Ok(0);
+        }
+        let len = self.block_len(scope)?;
+        measure.add(variable_byte_integer::encoded_len(len));
+        measure.add(len as usize);
+        Ok(len)
+    }
+
+    /// Writes the block, which has `len` bytes, with its length.
+    #[inline]
+    pub(crate) fn write(self, version: ProtocolVersion, writer: &mut Writer<'_>, len: u32) {
+        if !version.is_v5() {
+            return;
+        }
+        writer.variable_byte_integer(len);
+        if len != 0 {
+            self.write_block(writer);
+        }
+    }
+
+    /// Writes the block without its length.
+    pub(crate) fn write_block(self, writer: &mut Writer<'_>) {
+        writer.bytes(self.encoded);
+        for property in self.list {
+            property.write(writer);
+        }
+    }
+}
+
+impl Default for Properties<'_> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl PartialEq for Properties<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Properties<'_> {}
+
+impl core::hash::Hash for Properties<'_> {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        for property in *self {
+            property.hash(state);
+        }
+    }
+}
+
+impl core::fmt::Debug for Properties<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(*self).finish()
+    }
+}
+
+impl<'a> IntoIterator for Properties<'a> {
+    type Item = Property<'a>;
+    type IntoIter = PropertiesIter<'a>;
+
+    fn into_iter(self) -> PropertiesIter<'a> {
+        self.iter()
+    }
+}
+
+/// Hands out properties in their order.
+#[derive(Clone, Debug)]
+pub struct PropertiesIter<'a> {
+    encoded: Reader<'a>,
+    list: &'a [Property<'a>],
+}
+
+impl<'a> Iterator for PropertiesIter<'a> {
+    type Item = Property<'a>;
+
+    fn next(&mut self) -> Option<Property<'a>> {
+        if !self.encoded.is_empty() {
+            // The block was checked, so this succeeds.
+            return next_property(&mut self.encoded).ok();
+        }
+        let (first, rest) = self.list.split_first()?;
+        self.list = rest;
+        Some(*first)
+    }
+}
+
+/// Every identifier is below 128: one byte.
+#[inline]
+fn next_property<'a>(reader: &mut Reader<'a>) -> Result<Property<'a>, DecodeError> {
+    let number = reader.variable_byte_integer()?;
+    let identifier =
+        u8::try_from(number).ok().and_then(PropertyIdentifier::from_u8).ok_or(DecodeError::UnknownProperty(number))?;
+    Property::decode(identifier, reader)
+}
+
+/// Walks the whole block: allowed here? repeated? well formed?
+fn check(encoded: &[u8], scope: Scope) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(encoded);
+    let mut seen = Seen::default();
+    while !reader.is_empty() {
+        let property = next_property(&mut reader)?;
+        seen.accept(property.identifier(), scope).map_err(Refused::decode_error)?;
+    }
+    Ok(())
+}
+
+/// The properties met so far; the largest identifier is 42.
+#[derive(Default)]
+struct Seen(u64);
+
+impl Seen {
+    fn accept(&mut self, identifier: PropertyIdentifier, scope: Scope) -> Result<(), Refused> {
+        if !identifier.is_allowed_in(scope) {
+            return Err(Refused::NotAllowed(identifier));
+        }
+        let bit = 1_u64.wrapping_shl(identifier as u32);
+        if self.0 & bit != 0 && !identifier.is_repeatable_in(scope) {
+            return Err(Refused::Repeated(identifier));
+        }
+        self.0 |= bit;
+        Ok(())
+    }
+}
+
+enum Refused {
+    NotAllowed(PropertyIdentifier),
+    Repeated(PropertyIdentifier),
+}
+
+impl Refused {
+    const fn decode_error(self) -> DecodeError {
+        match self {
+            Self::NotAllowed(identifier) => DecodeError::PropertyNotAllowed(identifier),
+            Self::Repeated(identifier) => DecodeError::PropertyRepeated(identifier),
+        }
+    }
+
+    const fn encode_error(self) -> EncodeError {
+        match self {
+            Self::NotAllowed(identifier) => EncodeError::PropertyNotAllowed(identifier),
+            Self::Repeated(identifier) => EncodeError::PropertyRepeated(identifier),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Time as a number: the machine reads no clock.
+
+/// A moment of a monotonic clock, in milliseconds since an epoch of the caller's choice.
+///
+/// All moments that one machine is given come from the same clock. A clock that stands still or jumps forward (a
+/// suspended laptop) is borne; one that goes back is treated as standing still.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The epoch itself.
+    pub const ZERO: Self = Self(0);
+
+    /// The moment `milliseconds` after the epoch.
+    #[must_use]
+    pub const fn from_millis(milliseconds: u64) -> Self {
+        Self(milliseconds)
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `milliseconds` later, or the last one there is.
+    #[must_use]
+    pub const fn plus_millis(self, milliseconds: u64) -> Self {
+        Self(self.0.saturating_add(milliseconds))
+    }
+
+    /// The moment `seconds` later, or the last one there is.
+    #[must_use]
+    pub const fn plus_secs(self, seconds: u32) -> Self {
+        // 2^32 * 1000 fits: no overflow in 64 bits.
+        self.plus_millis((seconds as u64).saturating_mul(1000))
+    }
+
+    /// Milliseconds from `earlier` to this moment; 0 if it is not earlier.
+    #[must_use]
+    pub const fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Whole seconds from `earlier` to this moment, rounded up; 0 if it is not earlier, `u32::MAX` if it is long ago.
+    #[must_use]
+    pub const fn secs_since(self, earlier: Self) -> u32 {
+        let millis = self.millis_since(earlier);
+        // Division of 64 bits costs a small processor a kilobyte of code. 2^32 ms are seven weeks; beyond that the
+        // eight bits that are lost make an error below 0.3 s.
+        if millis <= u32::MAX as u64 {
+            (millis as u32).div_ceil(1000)
+        } else {
+            let scaled = millis >> 8;
+            if scaled > u32::MAX as u64 { u32::MAX } else { ((scaled as u32) / 125).saturating_mul(32) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Instant;
+
+    #[test]
+    fn seconds_are_rounded_up_and_saturate() {
+        for (millis, seconds) in [
+            (0, 0),
+            (1, 1),
+            (1000, 1),
+            (1001, 2),
+            (u64::from(u32::MAX), 4_294_968),
+            (32_000_000_000, 32_000_000),
+            (u64::MAX, u32::MAX),
+        ] {
+            assert_eq!(Instant::from_millis(millis).secs_since(Instant::ZERO), seconds, "{millis} ms");
+        }
+        assert_eq!(Instant::ZERO.secs_since(Instant::from_millis(5)), 0);
+    }
+}
