@@ -123,6 +123,11 @@ impl Measure {
         self.binary(text.as_bytes())
     }
 
+    #[inline]
+    pub(crate) const fn len(self) -> usize {
+        self.len
+    }
+
     /// The sum as the Remaining Length of a packet whose properties have `properties_len` bytes.
     #[inline]
     pub(crate) const fn finish(self, properties_len: u32) -> Result<Measured, EncodeError> {

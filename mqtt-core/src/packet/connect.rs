@@ -204,7 +204,7 @@ fn decode_version(reader: &mut Reader<'_>) -> Result<ProtocolVersion, DecodeErro
     }
 }
 
-fn check_flags(flags: u8, version: ProtocolVersion) -> Result<(), DecodeError> {
+const fn check_flags(flags: u8, version: ProtocolVersion) -> Result<(), DecodeError> {
     let will_bits_without_will = flags & WILL == 0 && flags & (WILL_RETAIN | WILL_QOS) != 0;
     let password_alone = flags & (USER_NAME | PASSWORD) == PASSWORD && !version.is_v5();
     if flags & RESERVED != 0 || will_bits_without_will || password_alone {

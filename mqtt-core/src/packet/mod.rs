@@ -159,6 +159,44 @@ impl<'a> Packet<'a> {
     }
 }
 
+impl Packet<'_> {
+    /// Writes the packet, if it has at most `maximum` bytes; an acknowledgement, SUBACK, UNSUBACK, DISCONNECT or AUTH that would be
+    /// larger is written without its Reason String and User Properties, as §3.4.2.2.2 and its like demand.
+    ///
+    /// # Errors
+    /// `PacketTooLarge` if it is larger all the same, and those of [`encode`](Self::encode). Nothing is written then.
+    pub fn encode_within(
+        &self,
+        version: ProtocolVersion,
+        sender: Sender,
+        maximum: Option<u32>,
+        out: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        let fits = |len: usize| maximum.is_none_or(|maximum| len <= maximum as usize);
+        if fits(self.encoded_len(version, sender)?) {
+            return self.encode(version, sender, out);
+        }
+        let short = self.without_diagnostics();
+        if fits(short.encoded_len(version, sender)?) {
+            return short.encode(version, sender, out);
+        }
+        Err(EncodeError::PacketTooLarge)
+    }
+
+    const fn without_diagnostics(mut self) -> Self {
+        let properties = match &mut self {
+            Self::Ack(packet) => &mut packet.properties,
+            Self::Suback(packet) => &mut packet.properties,
+            Self::Unsuback(packet) => &mut packet.properties,
+            Self::Disconnect(packet) => &mut packet.properties,
+            Self::Auth(packet) => &mut packet.properties,
+            _ => return self,
+        };
+        *properties = properties.without_diagnostics();
+        self
+    }
+}
+
 /// PINGREQ and PINGRESP are a fixed header alone, §3.12 and §3.13.
 const PING_LEN: usize = 2;
 

@@ -231,11 +231,6 @@ impl<'a> PublishHead<'a> {
         Ok(packet_len(remaining_length) as u32)
     }
 
-    /// Bytes of the packet up to its payload.
-    pub(crate) fn head_len(&self, version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
-        Ok(self.len_of(self.measure(version, sender)?))
-    }
-
     #[inline]
     const fn len_of(&self, measured: Measured) -> usize {
         let fixed_header = 1 + variable_byte_integer::encoded_len(measured.remaining_length);

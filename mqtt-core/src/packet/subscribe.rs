@@ -186,14 +186,14 @@ impl<'a> Subscriptions<'a> {
         Ok(Self::from_encoded(encoded))
     }
 
-    fn measure(self, version: ProtocolVersion, measure: &mut Measure) -> Result<(), EncodeError> {
+    pub(crate) fn measure(self, version: ProtocolVersion, measure: &mut Measure) -> Result<(), EncodeError> {
         if self.is_empty() {
             return Err(EncodeError::EmptyPayload);
         }
         self.iter().try_for_each(|subscription| subscription.measure(version, measure))
     }
 
-    fn write(self, writer: &mut Writer<'_>) {
+    pub(crate) fn write(self, writer: &mut Writer<'_>) {
         writer.bytes(self.encoded);
         for subscription in self.list {
             writer.binary(subscription.filter.as_str().as_bytes());

@@ -66,7 +66,7 @@ impl<'a> TopicFilters<'a> {
         Ok(Self::from_encoded(encoded))
     }
 
-    fn measure(self, measure: &mut Measure) -> Result<(), EncodeError> {
+    pub(crate) fn measure(self, measure: &mut Measure) -> Result<(), EncodeError> {
         if self.is_empty() {
             return Err(EncodeError::EmptyPayload);
         }
@@ -74,7 +74,7 @@ impl<'a> TopicFilters<'a> {
         self.list.iter().try_for_each(|filter| measure.binary(filter.as_str().as_bytes()))
     }
 
-    fn write(self, writer: &mut Writer<'_>) {
+    pub(crate) fn write(self, writer: &mut Writer<'_>) {
         writer.bytes(self.encoded);
         for filter in self.list {
             writer.binary(filter.as_str().as_bytes());

@@ -26,21 +26,52 @@ pub struct Properties<'a> {
     /// Checked when they were decoded, or when they were put into a store.
     encoded: &'a [u8],
     list: &'a [Property<'a>],
+    /// Reason String and User Properties are passed over.
+    without_diagnostics: bool,
 }
 
 impl<'a> Properties<'a> {
     /// No properties; all that 3.1.1 has.
-    pub const EMPTY: Properties<'static> = Properties { encoded: &[], list: &[] };
+    pub const EMPTY: Properties<'static> = Properties::with_encoded(&[], &[]);
 
     /// Properties to be written; what is wrong with them is said when the packet is encoded.
     #[must_use]
     pub const fn new(list: &'a [Property<'a>]) -> Self {
-        Self { encoded: &[], list }
+        Self::with_encoded(&[], list)
     }
 
     /// Properties that were encoded and checked before, followed by some to be written.
     pub(crate) const fn with_encoded(encoded: &'a [u8], list: &'a [Property<'a>]) -> Self {
-        Self { encoded, list }
+        Self { encoded, list, without_diagnostics: false }
+    }
+
+    /// The same without Reason String and User Properties, which are left out of a packet that is too large with them
+    /// (§3.4.2.2.2 and its like).
+    #[must_use]
+    pub const fn without_diagnostics(self) -> Self {
+        Self { without_diagnostics: true, ..self }
+    }
+
+    /// These properties and `own`, of which there are few and short ones. They are encoded into `scratch` where the two lists
+    /// cannot be joined otherwise.
+    pub(crate) fn joined<'b>(self, own: &'b [Property<'b>], scratch: &'b mut [u8; 16]) -> Properties<'b>
+    where
+        'a: 'b,
+    {
+        if own.is_empty() {
+            return self;
+        }
+        if self.list.is_empty() {
+            return Properties { list: own, ..self };
+        }
+        let mut written = 0_usize;
+        for property in own {
+            let len = property.encoded_len().unwrap_or(0);
+            let Ok(mut writer) = Writer::new(scratch.get_mut(written..).unwrap_or(&mut []), len) else { break };
+            property.write(&mut writer);
+            written = written.saturating_add(len);
+        }
+        Properties { encoded: scratch.get(..written).unwrap_or(&[]), ..self }
     }
 
     /// Tells whether there are none.
@@ -54,7 +85,8 @@ impl<'a> Properties<'a> {
     #[inline]
     #[must_use]
     pub const fn iter(self) -> PropertiesIter<'a> {
-        PropertiesIter { encoded: Reader::new(self.encoded), list: self.list }
+        let Self { encoded, list, without_diagnostics } = self;
+        PropertiesIter { encoded: Reader::new(encoded), list, without_diagnostics }
     }
 
     /// The User Properties, names with values, in their order.
@@ -99,21 +131,25 @@ impl<'a> Properties<'a> {
         if !encoded.is_empty() {
             check(encoded, scope)?;
         }
-        Ok(Self { encoded, list: &[] })
+        Ok(Self::with_encoded(encoded, &[]))
     }
 
     /// The bytes of the block without its length; checks each property against the table.
     pub(crate) fn block_len(self, scope: Scope) -> Result<u32, EncodeError> {
         let mut measure = Measure::default();
         let mut seen = Seen::default();
-        if !self.encoded.is_empty() {
+        let whole = !self.without_diagnostics;
+        if whole {
             measure.add(self.encoded.len());
-            // Decoded for another packet, perhaps: the table is asked again.
-            for property in Self::with_encoded(self.encoded, &[]).iter() {
-                seen.accept(property.identifier(), scope).map_err(Refused::encode_error)?;
+        }
+        // Decoded for another packet, perhaps: the table is asked again.
+        for property in (Self { list: &[], ..self }) {
+            seen.accept(property.identifier(), scope).map_err(Refused::encode_error)?;
+            if !whole {
+                property.measure(&mut measure)?;
             }
         }
-        for &property in self.list {
+        for property in (Self { encoded: &[], ..self }) {
             seen.accept(property.identifier(), scope).map_err(Refused::encode_error)?;
             property.measure(&mut measure)?;
         }
@@ -155,8 +191,12 @@ impl<'a> Properties<'a> {
 
     /// Writes the block without its length.
     pub(crate) fn write_block(self, writer: &mut Writer<'_>) {
-        writer.bytes(self.encoded);
-        for property in self.list {
+        let mut rest = self;
+        if !self.without_diagnostics {
+            writer.bytes(self.encoded);
+            rest.encoded = &[];
+        }
+        for property in rest {
             property.write(writer);
         }
     }
@@ -204,19 +244,27 @@ impl<'a> IntoIterator for Properties<'a> {
 pub struct PropertiesIter<'a> {
     encoded: Reader<'a>,
     list: &'a [Property<'a>],
+    without_diagnostics: bool,
 }
 
 impl<'a> Iterator for PropertiesIter<'a> {
     type Item = Property<'a>;
 
     fn next(&mut self) -> Option<Property<'a>> {
-        if !self.encoded.is_empty() {
-            // The block was checked, so this succeeds.
-            return next_property(&mut self.encoded).ok();
+        loop {
+            let property = if self.encoded.is_empty() {
+                let (first, rest) = self.list.split_first()?;
+                self.list = rest;
+                *first
+            } else {
+                // The block was checked, so this succeeds.
+                next_property(&mut self.encoded).ok()?
+            };
+            let diagnostic = matches!(property, Property::ReasonString(_) | Property::UserProperty(..));
+            if !(self.without_diagnostics && diagnostic) {
+                return Some(property);
+            }
         }
-        let (first, rest) = self.list.split_first()?;
-        self.list = rest;
-        Some(*first)
     }
 }
 
@@ -245,7 +293,7 @@ fn check(encoded: &[u8], scope: Scope) -> Result<(), DecodeError> {
 struct Seen(u64);
 
 impl Seen {
-    fn accept(&mut self, identifier: PropertyIdentifier, scope: Scope) -> Result<(), Refused> {
+    const fn accept(&mut self, identifier: PropertyIdentifier, scope: Scope) -> Result<(), Refused> {
         if !identifier.is_allowed_in(scope) {
             return Err(Refused::NotAllowed(identifier));
         }

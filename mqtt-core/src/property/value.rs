@@ -163,7 +163,7 @@ impl<'a> Property<'a> {
     }
 
     /// The ranges of `properties` in the standard, each in its property's section.
-    fn is_in_range(self) -> bool {
+    const fn is_in_range(self) -> bool {
         match self {
             Self::PayloadFormatIndicator(value)
             | Self::RequestProblemInformation(value)
@@ -203,7 +203,14 @@ impl<'a> Property<'a> {
         Ok(())
     }
 
-    pub(super) fn write(self, writer: &mut Writer<'_>) {
+    /// The bytes it takes on the wire.
+    pub(crate) fn encoded_len(self) -> Result<usize, EncodeError> {
+        let mut measure = Measure::default();
+        self.measure(&mut measure)?;
+        Ok(measure.len())
+    }
+
+    pub(crate) fn write(self, writer: &mut Writer<'_>) {
         let (identifier, value) = self.parts();
         writer.u8(identifier as u8);
         match value {

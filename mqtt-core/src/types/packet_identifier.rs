@@ -10,6 +10,9 @@ use core::num::NonZeroU16;
 pub struct PacketIdentifier(NonZeroU16);
 
 impl PacketIdentifier {
+    /// The largest identifier, 65,535.
+    pub const MAX: Self = Self(NonZeroU16::MAX);
+
     /// The identifier with this number; `None` for 0.
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {

@@ -1,0 +1,1 @@
+//! The programs are in this folder; `cargo run --example quickstart` runs the first one.

@@ -1,0 +1,266 @@
+//! What the application asks for.
+
+use super::transmit::{Outgoing, Transmit, TransmitPayload};
+use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
+use crate::error::EncodeError;
+use crate::packet::{
+    Delivery, Disconnect, Packet, PublishHead, Sender, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
+};
+use crate::property::{Properties, Property, PropertyIdentifier};
+use crate::request::{Body, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};
+use crate::session::{Acknowledgement, Session, Stage, Storage, stored};
+use crate::subscription_list::SubscriptionList;
+use crate::time::Instant;
+use crate::types::{PacketIdentifier, QoS, ReasonCode};
+
+impl<A: Aliases> Connection<A> {
+    /// Writes a PUBLISH at QoS 0 to the start of `out`, with its payload where the whole packet fits; otherwise the caller
+    /// sends the payload behind it ([`TransmitPayload::Given`]). `payload`: the bytes, or their number for a source that is
+    /// read while it is sent.
+    ///
+    /// It is sent once or not at all, and has no outcome.
+    ///
+    /// # Errors
+    /// `NotConnected`, `ConnectionClosed`, `WrongQoS`; a limit of the Server; what cannot be encoded, among it
+    /// `BufferTooSmall` with the bytes that are needed up to the payload. Nothing is sent then.
+    pub fn publish_at_most_once(
+        &mut self,
+        request: &PublishRequest<'_>,
+        payload: Result<&[u8], u32>,
+        out: &mut [u8],
+    ) -> Result<Transmit, UsageError> {
+        self.check_connected()?;
+        if !matches!(request.qos, QoS::AtMostOnce) {
+            return Err(UsageError::WrongQoS);
+        }
+        self.check_publish(request)?;
+        let message = Outgoing {
+            topic: request.topic,
+            delivery: Delivery::AtMostOnce,
+            retain: request.retain,
+            properties: request.properties,
+            alias: request.topic_alias,
+            expires_in: request.message_expiry_interval,
+        };
+        let (payload, payload_len) = match payload {
+            Ok(payload) => (Some(payload), u32::try_from(payload.len()).map_err(|_| EncodeError::PacketTooLarge)?),
+            Err(length) => (None, length),
+        };
+        self.write_publish(&message, payload, payload_len, TransmitPayload::Given, out)
+    }
+
+    /// Takes a message at QoS 1 or 2 into the session, which keeps it until it is acknowledged, over as many connections as
+    /// that takes. It need not be connected.
+    ///
+    /// Its outcome comes as [`Event::Published`](crate::Event::Published) or from
+    /// [`Session::poll_outcome`]; until then the identifier is its own.
+    ///
+    /// # Errors
+    /// `InFlightFull`, `StorageFull`: wait for outcomes. `WrongQoS`, what cannot be encoded, and while connected a limit of the
+    /// Server. Nothing has changed then.
+    pub fn publish<S: Storage>(
+        &self,
+        session: &mut Session<S>,
+        now: Instant,
+        request: &PublishRequest<'_>,
+        body: Body<S::Payload<'_>>,
+    ) -> Result<PacketIdentifier, UsageError> {
+        match request.qos {
+            QoS::AtMostOnce => return Err(UsageError::WrongQoS),
+            QoS::ExactlyOnce if !cfg!(feature = "qos2") => return Err(UsageError::FeatureAbsent),
+            _ => {}
+        }
+        if session.has_pending_record() {
+            return Err(UsageError::RecordPending);
+        }
+        let payload_len = match &body {
+            Body::Stored(payload) => payload.as_ref().len(),
+            Body::Source { .. } if !cfg!(feature = "streaming") => return Err(UsageError::FeatureAbsent),
+            Body::Source { length, .. } => *length as usize,
+        };
+        self.check_publish(request)?;
+        self.check_publish_size(request, payload_len)?;
+        session.accept(now, request, body)
+    }
+
+    /// What can be wrong with a message before it is written.
+    fn check_publish(&self, request: &PublishRequest<'_>) -> Result<(), UsageError> {
+        for own in [PropertyIdentifier::TopicAlias, PropertyIdentifier::MessageExpiryInterval] {
+            if !request.properties.is_empty() && request.properties.has(own) {
+                return Err(EncodeError::PropertyNotAllowed(own).into());
+            }
+        }
+        if !self.is_connected() {
+            return Ok(());
+        }
+        self.limits.check_publish(request.qos, request.retain)?;
+        if matches!(request.topic_alias, TopicAliasUse::Number(_)) {
+            if !cfg!(feature = "alias") {
+                return Err(UsageError::FeatureAbsent);
+            }
+            if !self.version.is_v5() {
+                return Err(UsageError::NotInVersion);
+            }
+            if self.allowed_alias(request.topic_alias).is_none() {
+                return Err(UsageError::TopicAliasNotSupported { maximum: self.limits.topic_alias_maximum });
+            }
+        }
+        Ok(())
+    }
+
+    /// The size with the full topic, as after a reconnect.
+    fn check_publish_size(&self, request: &PublishRequest<'_>, payload_len: usize) -> Result<(), UsageError> {
+        let packet_identifier = PacketIdentifier::MAX;
+        let head = PublishHead {
+            topic: Some(request.topic),
+            delivery: Delivery::AtLeastOnce { packet_identifier, dup: false },
+            retain: request.retain,
+            properties: request.properties,
+            payload_len: u32::try_from(payload_len).map_err(|_| EncodeError::PacketTooLarge)?,
+        };
+        let needed = match head.packet_len(self.version, Sender::Client) {
+            // Not connected: which version it will be is not known yet.
+            Err(EncodeError::NotInVersion) if !self.is_connected() => return Ok(()),
+            needed => needed? as usize,
+        };
+        let expiry = if request.message_expiry_interval.is_some() && self.version.is_v5() { 5 } else { 0 };
+        if self.is_connected() { self.limits.check_size(needed.saturating_add(expiry)) } else { Ok(()) }
+    }
+
+    /// Asks for subscriptions. The SUBSCRIBE is kept until it is answered, and sent again on the next connection if need be.
+    ///
+    /// The answer comes as [`Event::Subscribed`](crate::Event::Subscribed); what is granted is added to `subscriptions`.
+    ///
+    /// # Errors
+    /// `Encode(EmptyPayload)` without a filter, `Encode(NoLocalOnShared)`, `SubscriptionsFull`, `InFlightFull`, `StorageFull`,
+    /// `NotInVersion`, and while connected a limit of the Server. Nothing has changed then.
+    pub fn subscribe<S: Storage>(
+        &self,
+        session: &mut Session<S>,
+        subscriptions: &impl SubscriptionList,
+        request: &SubscribeRequest<'_>,
+    ) -> Result<PacketIdentifier, UsageError> {
+        let filters = Subscriptions::new(request.filters);
+        let count = u16::try_from(request.filters.len()).map_err(|_| EncodeError::FieldTooLong)?;
+        let longest = filters.iter().fold(0, |longest, entry| longest.max(entry.filter.as_str().len()));
+        if !cfg!(feature = "qos2") && filters.iter().any(|entry| matches!(entry.options.qos, QoS::ExactlyOnce)) {
+            return Err(UsageError::FeatureAbsent);
+        }
+        if !subscriptions.has_room(request.filters.len(), longest) {
+            return Err(UsageError::SubscriptionsFull);
+        }
+        let mut scratch = [0; 16];
+        let own = [Property::SubscriptionIdentifier(request.subscription_identifier.unwrap_or(1))];
+        let own = if request.subscription_identifier.is_some() { own.as_slice() } else { &[] };
+        let properties = Properties::new(request.properties).joined(own, &mut scratch);
+        let id = session.vacant_identifier().ok_or(UsageError::InFlightFull)?;
+        if self.is_connected() {
+            self.limits.check_subscribe(filters, request.subscription_identifier.is_some())?;
+            let subscribe = Subscribe { packet_identifier: id, properties, filters };
+            self.limits.check_size(subscribe.encoded_len(self.version, Sender::Client)?)?;
+        }
+        stored::store_subscribe(&mut session.storage, id, properties, filters)?;
+        session.accept_request(id, Stage::Subscribe { filters: count })?;
+        Ok(id)
+    }
+
+    /// Ends subscriptions. The UNSUBSCRIBE is kept until it is answered, and sent again on the next connection if need be.
+    ///
+    /// The answer comes as [`Event::Unsubscribed`](crate::Event::Unsubscribed).
+    ///
+    /// # Errors
+    /// `Encode(EmptyPayload)` without a filter, `InFlightFull`, `StorageFull`, `NotInVersion`, `PacketTooLarge`. Nothing has
+    /// changed then.
+    pub fn unsubscribe<S: Storage>(
+        &self,
+        session: &mut Session<S>,
+        request: &UnsubscribeRequest<'_>,
+    ) -> Result<PacketIdentifier, UsageError> {
+        let filters = TopicFilters::new(request.filters);
+        let count = u16::try_from(request.filters.len()).map_err(|_| EncodeError::FieldTooLong)?;
+        let properties = Properties::new(request.properties);
+        let id = session.vacant_identifier().ok_or(UsageError::InFlightFull)?;
+        if self.is_connected() {
+            let unsubscribe = Unsubscribe { packet_identifier: id, properties, filters };
+            self.limits.check_size(unsubscribe.encoded_len(self.version, Sender::Client)?)?;
+        }
+        stored::store_unsubscribe(&mut session.storage, id, properties, filters)?;
+        session.accept_request(id, Stage::Unsubscribe { filters: count })?;
+        Ok(id)
+    }
+
+    /// Acknowledges a received message, or refuses it with a failing Reason Code (5.0). It is sent in its turn.
+    ///
+    /// With a store a message at QoS 2 was acknowledged when it was recorded; this confirms that the application has it.
+    ///
+    /// # Errors
+    /// `Stale` if the token is void; `NotInVersion` for a refusal in 3.1.1; `RecordPending`.
+    pub fn acknowledge<S: Storage>(
+        &self,
+        session: &mut Session<S>,
+        token: Acknowledgement,
+        reason_code: ReasonCode,
+    ) -> Result<(), UsageError> {
+        if reason_code.is_failure() && !self.version.is_v5() {
+            return Err(UsageError::NotInVersion);
+        }
+        if session.has_pending_record() {
+            return Err(UsageError::RecordPending);
+        }
+        if session.acknowledge(token, reason_code) { Ok(()) } else { Err(UsageError::Stale) }
+    }
+
+    /// Sends PINGREQ, whatever the Keep Alive; [`Event::Pong`](crate::Event::Pong) answers. If one is on its way already, none is added.
+    ///
+    /// # Errors
+    /// `NotConnected`, `ConnectionClosed`.
+    pub fn ping(&mut self) -> Result<(), UsageError> {
+        self.check_connected()?;
+        self.keep_alive.request_ping();
+        Ok(())
+    }
+
+    /// Ends the connection: writes DISCONNECT to the start of `out` and returns its length. Send it, then close the
+    /// transport. In 5.0 it has a reason and properties; Reason String and User Properties are left out if the Server's
+    /// Maximum Packet Size demands it.
+    ///
+    /// Before CONNACK, 3.1.1 knows no DISCONNECT: 0 bytes are written.
+    ///
+    /// # Errors
+    /// `NotInVersion` for a reason or properties in 3.1.1, `Encode`, `ConnectionClosed`. The connection goes on then.
+    pub fn disconnect(
+        &mut self,
+        reason_code: ReasonCode,
+        properties: &[Property<'_>],
+        out: &mut [u8],
+    ) -> Result<usize, UsageError> {
+        if let Some(error) = self.failure {
+            return Err(UsageError::ConnectionClosed(error));
+        }
+        let properties = Properties::new(properties);
+        let lengthens = properties.iter().any(|property| {
+            matches!(property, Property::SessionExpiryInterval(seconds) if seconds != 0)
+                && self.ours.session_expiry_interval == 0
+        });
+        if lengthens {
+            return Err(EncodeError::PropertyValue(PropertyIdentifier::SessionExpiryInterval).into());
+        }
+        let disconnect = Packet::Disconnect(Disconnect { reason_code, properties });
+        let len = match self.phase {
+            Phase::New => 0,
+            Phase::Connecting if !self.version.is_v5() => 0,
+            _ => disconnect.encode_within(self.version, Sender::Client, self.limits.maximum_packet_size, out)?,
+        };
+        self.failure = Some(ConnectionError::Closed);
+        self.phase = Phase::Closed;
+        self.progress.give_out(len as u64);
+        Ok(len)
+    }
+
+    /// Tells that a record could not be made durable; the connection lives. A publish fails with
+    /// [`Outcome::StoreFailed`](crate::Outcome::StoreFailed), a message from the Server counts as not received, any other
+    /// record is due again.
+    pub fn record_failed<S: Storage>(&self, session: &mut Session<S>, ticket: crate::session::RecordTicket) {
+        session.fail_record(ticket, self.version.is_v5());
+    }
+}

@@ -1,0 +1,325 @@
+//! CONNECT and CONNACK, §3.1 and §3.2, and enhanced authentication, §4.12.
+
+use super::event::{Connected, Event};
+use super::{Aliases, Connection, ConnectionError, Ours, Phase, ProtocolError, ServerLimits, UsageError};
+use crate::codec::writer::Writer;
+use crate::error::EncodeError;
+use crate::options::{CleanStart, ConnectOptions};
+use crate::packet::{Auth, Connack, Connect, Packet, PacketType, Sender};
+use crate::property::{Properties, Property, PropertyIdentifier};
+use crate::session::{Session, Storage, Table};
+use crate::subscription_list::{Renewal, SubscriptionList};
+use crate::time::Instant;
+use crate::trace;
+use crate::types::ReasonCode;
+use crate::version::ProtocolVersion;
+
+/// Where enhanced authentication stands.
+///
+/// The method is kept as a number made of it: the machine holds no text of unknown length.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Authentication {
+    method: Option<u32>,
+    /// The Server has asked for more, and the answer is due.
+    challenged: bool,
+    /// Re-authentication has begun and is not over.
+    renewing: bool,
+}
+
+impl Authentication {
+    pub(super) const NONE: Self = Self { method: None, challenged: false, renewing: false };
+
+    fn of(properties: Properties<'_>) -> Self {
+        Self { method: method(properties).map(fingerprint), ..Self::NONE }
+    }
+
+    /// Every AUTH and a successful CONNACK name the method of CONNECT [MQTT-4.12.0-5].
+    fn check(&self, properties: Properties<'_>) -> Result<(), ProtocolError> {
+        if method(properties).map(fingerprint) == self.method {
+            Ok(())
+        } else {
+            Err(ProtocolError::AuthenticationMethod)
+        }
+    }
+}
+
+fn method(properties: Properties<'_>) -> Option<&str> {
+    properties.iter().find_map(|property| match property {
+        Property::AuthenticationMethod(method) => Some(method),
+        _ => None,
+    })
+}
+
+/// FNV-1a.
+fn fingerprint(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+impl<A: Aliases> Connection<A> {
+    /// Begins the connection: writes CONNECT to the start of `out` and returns its length. Send it, and tell
+    /// [`transmitted`](Self::transmitted).
+    ///
+    /// The session goes on with the same Client Identifier; with another one its state is not carried over. Where
+    /// `options` has none, the one that a Server assigned before is used again.
+    ///
+    /// # Errors
+    /// What the version cannot say, or the storage not hold, is refused by name; `Encode(BufferTooSmall)` says how much CONNECT
+    /// takes. Nothing has begun then.
+    pub fn connect<S: Storage>(
+        &mut self,
+        session: &mut Session<S>,
+        now: Instant,
+        options: &ConnectOptions<'_>,
+        out: &mut [u8],
+    ) -> Result<usize, UsageError> {
+        if !matches!(self.phase, Phase::New) {
+            return Err(UsageError::AlreadyConnected);
+        }
+        let version = options.version;
+        let v5 = version.is_v5();
+        let clean_start = check_options(options, session.established)?;
+        let capacity = session.storage.incoming().capacity();
+        let receive_maximum = options.receive_maximum.unwrap_or(capacity);
+        if receive_maximum > capacity || options.receive_maximum == Some(0) {
+            return Err(UsageError::ReceiveMaximum { capacity });
+        }
+        let mut ours = Ours::new(options, clean_start, receive_maximum);
+
+        let mut fixed = [0; 32];
+        let fixed_len = if v5 { self.write_fixed_properties(options, receive_maximum, &mut fixed)? } else { 0 };
+        let client_identifier = if options.client_identifier.is_empty() {
+            session.storage.client_identifier()
+        } else {
+            options.client_identifier
+        };
+        ours.needs_client_identifier = v5 && client_identifier.is_empty();
+        let connect = Connect {
+            version,
+            clean_start,
+            keep_alive: options.keep_alive,
+            client_identifier,
+            properties: Properties::with_encoded(fixed.get(..fixed_len).unwrap_or(&[]), options.properties),
+            will: options.will,
+            user_name: options.user_name,
+            password: options.password,
+        };
+        let len = connect.encode(version, Sender::Client, out)?;
+        session.begin_connection(options.client_identifier, clean_start)?;
+
+        self.version = version;
+        self.ours = ours;
+        self.authentication = Authentication::of(Properties::new(options.properties));
+        self.connack_deadline = Some(now.plus_millis(u64::from(options.connack_timeout)));
+        self.phase = Phase::Connecting;
+        self.progress.give_out(len as u64);
+        Ok(len)
+    }
+
+    /// The properties of CONNECT that the machine acts upon.
+    fn write_fixed_properties(
+        &self,
+        options: &ConnectOptions<'_>,
+        receive_maximum: u16,
+        out: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        let mut written = 0_usize;
+        let mut add = |property: Property<'_>| -> Result<(), EncodeError> {
+            let rest = out.get_mut(written..).unwrap_or(&mut []);
+            let len = property.encoded_len()?;
+            property.write(&mut Writer::new(rest, len)?);
+            written = written.saturating_add(len);
+            Ok(())
+        };
+        if options.session_expiry_interval != 0 {
+            add(Property::SessionExpiryInterval(options.session_expiry_interval))?;
+        }
+        if receive_maximum != u16::MAX {
+            add(Property::ReceiveMaximum(receive_maximum))?;
+        }
+        if let Some(bytes) = options.maximum_packet_size {
+            add(Property::MaximumPacketSize(bytes))?;
+        }
+        if cfg!(feature = "alias") && self.aliases.incoming_maximum() != 0 {
+            add(Property::TopicAliasMaximum(self.aliases.incoming_maximum()))?;
+        }
+        if options.request_response_information {
+            add(Property::RequestResponseInformation(1))?;
+        }
+        if !options.request_problem_information {
+            add(Property::RequestProblemInformation(0))?;
+        }
+        Ok(written)
+    }
+
+    pub(super) fn receive_connack<'a, S: Storage>(
+        &mut self,
+        session: &mut Session<S>,
+        subscriptions: &mut impl SubscriptionList,
+        now: Instant,
+        connack: Connack<'a>,
+    ) -> Result<Event<'a>, ConnectionError> {
+        if !matches!(self.phase, Phase::Connecting) {
+            return Err(ProtocolError::UnexpectedPacket(PacketType::Connack).into());
+        }
+        if connack.reason_code.is_failure() {
+            self.failure = Some(ConnectionError::Refused(connack.reason_code));
+            self.phase = Phase::Closed;
+            return Ok(Event::Refused(connack));
+        }
+        let assigned = self.check_connack(&connack, session.established)?;
+        // A Server of 3.1 does not say; it has the session that it was asked to keep.
+        let session_present = match self.version {
+            ProtocolVersion::V3_1 => session.established && !self.ours.clean_start,
+            _ => connack.session_present,
+        };
+        if let Some(assigned) = assigned {
+            // One that does not fit cannot be used again: the next connection has a new session.
+            let _ = session.storage.set_client_identifier(assigned);
+        }
+        self.limits = ServerLimits::from_connack(&connack);
+        let keep_alive = server_keep_alive(connack.properties).unwrap_or(self.ours.keep_alive);
+        self.keep_alive.start(now, keep_alive, self.ours.pingresp_timeout);
+        self.authentication.challenged = false;
+        self.phase = Phase::Connected;
+        let session_lost = session.established && !session_present;
+        if !session_present {
+            session.start_anew(self.ours.republish_exactly_once);
+        }
+        renew(subscriptions, session_present);
+        session.established = true;
+        trace::connected(session_present);
+        Ok(Event::Connected(Connected { session_present, session_lost, properties: connack.properties }))
+    }
+
+    /// Checks what CONNACK says against what CONNECT said; returns the Assigned Client Identifier.
+    fn check_connack<'a>(&self, connack: &Connack<'a>, established: bool) -> Result<Option<&'a str>, ProtocolError> {
+        let v5 = self.version.is_v5();
+        // [MQTT-3.2.2-2] [MQTT-3.2.2-4]; 3.1.1 [MQTT-3.2.2-1]
+        if connack.session_present && (self.ours.clean_start || v5 && !established) {
+            return Err(ProtocolError::SessionPresent);
+        }
+        if !v5 {
+            return Ok(None);
+        }
+        self.authentication.check(connack.properties)?;
+        let mut assigned = None;
+        for property in connack.properties {
+            match property {
+                Property::AssignedClientIdentifier(identifier) if !identifier.is_empty() => assigned = Some(identifier),
+                Property::ResponseInformation(_) if !self.ours.response_information => {
+                    return Err(ProtocolError::Unrequested(PropertyIdentifier::ResponseInformation));
+                }
+                _ => {}
+            }
+        }
+        if self.ours.needs_client_identifier && assigned.is_none() {
+            return Err(ProtocolError::AssignedClientIdentifierMissing);
+        }
+        Ok(assigned)
+    }
+
+    pub(super) fn receive_auth<'a>(&mut self, auth: Auth<'a>) -> Result<Event<'a>, ConnectionError> {
+        if self.authentication.method.is_none() {
+            return Err(ProtocolError::UnexpectedPacket(PacketType::Auth).into());
+        }
+        self.authentication.check(auth.properties)?;
+        let renewing = self.authentication.renewing;
+        match auth.reason_code {
+            ReasonCode::CONTINUE_AUTHENTICATION if renewing || matches!(self.phase, Phase::Connecting) => {
+                self.authentication.challenged = true;
+            }
+            ReasonCode::SUCCESS if renewing => self.authentication.renewing = false,
+            _ => return Err(ProtocolError::AuthenticationReason.into()),
+        }
+        Ok(Event::Authentication(auth))
+    }
+
+    /// Answers an AUTH of the Server, with Reason Code Continue authentication; `properties` name the Authentication Method of
+    /// CONNECT [MQTT-4.12.0-3]. Writes AUTH to the start of `out` and returns its length.
+    ///
+    /// # Errors
+    /// `NoAuthentication` if the Server has not asked or the method is another; `ConnectionClosed`; `Encode`.
+    pub fn authenticate(&mut self, properties: &[Property<'_>], out: &mut [u8]) -> Result<usize, UsageError> {
+        if !self.authentication.challenged {
+            return Err(UsageError::NoAuthentication);
+        }
+        let len = self.write_auth(ReasonCode::CONTINUE_AUTHENTICATION, properties, out)?;
+        self.authentication.challenged = false;
+        Ok(len)
+    }
+
+    /// Begins re-authentication, §4.12.1, with the Authentication Method of CONNECT. Writes AUTH to the start of `out` and
+    /// returns its length.
+    ///
+    /// # Errors
+    /// `NoAuthentication` if CONNECT had no method, or another; `NotConnected`, `ConnectionClosed`; `Encode`.
+    pub fn reauthenticate(&mut self, properties: &[Property<'_>], out: &mut [u8]) -> Result<usize, UsageError> {
+        self.check_connected()?;
+        let len = self.write_auth(ReasonCode::RE_AUTHENTICATE, properties, out)?;
+        self.authentication.renewing = true;
+        Ok(len)
+    }
+
+    fn write_auth(
+        &mut self,
+        reason_code: ReasonCode,
+        properties: &[Property<'_>],
+        out: &mut [u8],
+    ) -> Result<usize, UsageError> {
+        if let Some(error) = self.failure {
+            return Err(UsageError::ConnectionClosed(error));
+        }
+        let properties = Properties::new(properties);
+        if self.authentication.method.is_none() || self.authentication.check(properties).is_err() {
+            return Err(UsageError::NoAuthentication);
+        }
+        let auth = Packet::Auth(Auth { reason_code, properties });
+        let len = auth.encode_within(self.version, Sender::Client, self.limits.maximum_packet_size, out)?;
+        self.progress.give_out(len as u64);
+        Ok(len)
+    }
+}
+
+/// Refuses what the version cannot say, by name; returns Clean Start (3.1.1: Clean Session).
+fn check_options(options: &ConnectOptions<'_>, established: bool) -> Result<bool, UsageError> {
+    let version = options.version;
+    if !version.is_supported() {
+        return Err(UsageError::FeatureAbsent);
+    }
+    let first = !established;
+    if version.is_v5() {
+        return Ok(match options.clean_start {
+            CleanStart::First => first,
+            CleanStart::Always => true,
+            CleanStart::Never => false,
+        });
+    }
+    match (options.clean_start, options.keep_session) {
+        (CleanStart::Always, true) | (CleanStart::Never, false) => return Err(UsageError::NotInVersion),
+        _ => {}
+    }
+    let length = options.client_identifier.chars().count();
+    let valid = match version {
+        ProtocolVersion::V3_1 => (1..=23).contains(&length),
+        _ => length > 0 || !options.keep_session, // [MQTT-3.1.3-7]
+    };
+    if valid { Ok(!options.keep_session) } else { Err(UsageError::ClientIdentifier) }
+}
+
+fn server_keep_alive(properties: Properties<'_>) -> Option<u16> {
+    properties.iter().find_map(|property| match property {
+        Property::ServerKeepAlive(seconds) => Some(seconds),
+        _ => None,
+    })
+}
+
+/// The Server has lost the session: all its subscriptions are due. It has resumed it: those it was asked for and did not
+/// answer are.
+fn renew(subscriptions: &mut impl SubscriptionList, session_present: bool) {
+    for index in 0..subscriptions.len() {
+        let asked = matches!(subscriptions.renewal(index), Some(Renewal::Asked(_)));
+        if asked || !session_present {
+            subscriptions.set_renewal(index, Renewal::Due);
+        }
+    }
+}

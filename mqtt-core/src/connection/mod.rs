@@ -1,0 +1,264 @@
+//! One network connection: what dies with the socket.
+//!
+//! [`Connection`] holds negotiated limits, Topic Aliases, quotas and timers. It owns nothing of the
+//! [`Session`](crate::Session), which its calls take. Each concern is a file: the handshake, what is received, what is
+//! transmitted, Keep Alive, the Server's limits, aliases.
+
+mod alias;
+mod commands;
+mod error;
+mod event;
+mod handshake;
+mod keep_alive;
+mod limits;
+mod progress;
+mod receive;
+mod strays;
+mod transmit;
+
+pub use alias::{Aliases, ArrayAliases, NoAliases};
+pub use error::{ConnectionError, ProtocolError, UsageError};
+pub use event::{Connected, Event, Message};
+pub use limits::ServerLimits;
+pub use receive::ReceiveError;
+pub use transmit::{Transmit, TransmitPayload};
+
+use crate::options::{Acknowledge, ConnectOptions};
+use crate::session::{Session, Storage};
+use crate::time::Instant;
+use crate::trace;
+use crate::types::{PacketIdentifier, ReasonCode};
+use crate::version::ProtocolVersion;
+use handshake::Authentication;
+use keep_alive::KeepAlive;
+use progress::Progress;
+use receive::Inbound;
+use strays::Strays;
+
+/// A connection, from CONNECT to the end.
+///
+/// ```text
+/// New --connect--> Connecting --CONNACK--> Connected --any error, disconnect--> Closing --DISCONNECT given out--> Closed
+///                      +--CONNACK refuses, no CONNACK in time--------------------------------------------------------^
+/// ```
+///
+/// After a fatal error, `receive` and commands repeat it; `poll_transmit` still gives the DISCONNECT with the Reason Code
+/// (5.0), then nothing. The session can be resumed on a new connection.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Connection<A = NoAliases> {
+    aliases: A,
+    version: ProtocolVersion,
+    phase: Phase,
+    failure: Option<ConnectionError>,
+    ours: Ours,
+    limits: ServerLimits,
+    keep_alive: KeepAlive,
+    connack_deadline: Option<Instant>,
+    authentication: Authentication,
+    inbound: Option<Inbound>,
+    strays: Strays,
+    progress: Progress,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Phase {
+    New,
+    Connecting,
+    Connected,
+    /// A DISCONNECT with this reason is to be given out.
+    Closing(ReasonCode),
+    Closed,
+}
+
+/// What CONNECT said, as far as answers are measured by it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Ours {
+    clean_start: bool,
+    keep_alive: u16,
+    pingresp_timeout: u32,
+    receive_maximum: u16,
+    send_maximum: u16,
+    maximum_packet_size: Option<u32>,
+    session_expiry_interval: u32,
+    needs_client_identifier: bool,
+    problem_information: bool,
+    response_information: bool,
+    acknowledge_at_once: bool,
+    streaming: bool,
+    republish_exactly_once: bool,
+}
+
+impl Ours {
+    const fn new(options: &ConnectOptions<'_>, clean_start: bool, receive_maximum: u16) -> Self {
+        Self {
+            clean_start,
+            keep_alive: options.keep_alive,
+            pingresp_timeout: options.pingresp_timeout,
+            receive_maximum,
+            send_maximum: match options.send_maximum {
+                Some(maximum) => maximum,
+                None => u16::MAX,
+            },
+            maximum_packet_size: options.maximum_packet_size,
+            session_expiry_interval: options.session_expiry_interval,
+            needs_client_identifier: false,
+            problem_information: options.request_problem_information,
+            response_information: options.request_response_information,
+            acknowledge_at_once: matches!(options.acknowledge, Acknowledge::AtOnce),
+            streaming: options.streaming,
+            republish_exactly_once: options.republish_exactly_once,
+        }
+    }
+}
+
+impl<A: Aliases> Connection<A> {
+    /// A connection that is to be begun with [`connect`](Self::connect), with this memory for Topic Aliases.
+    #[must_use]
+    pub const fn new(aliases: A) -> Self {
+        Self {
+            aliases,
+            version: ProtocolVersion::V5_0,
+            phase: Phase::New,
+            failure: None,
+            ours: Ours::new(&ConnectOptions::new(""), true, 0),
+            limits: ServerLimits::STANDARD,
+            keep_alive: KeepAlive::OFF,
+            connack_deadline: None,
+            authentication: Authentication::NONE,
+            inbound: None,
+            strays: Strays::NONE,
+            progress: Progress::START,
+        }
+    }
+
+    /// Makes the value ready for a new network connection: nothing of the one before is left.
+    pub fn reset(&mut self) {
+        self.aliases.clear();
+        self.phase = Phase::New;
+        self.failure = None;
+        self.limits = ServerLimits::STANDARD;
+        self.keep_alive = KeepAlive::OFF;
+        self.connack_deadline = None;
+        self.authentication = Authentication::NONE;
+        self.inbound = None;
+        self.strays = Strays::NONE;
+        self.progress = Progress::START;
+    }
+
+    /// The version that CONNECT asked for.
+    #[must_use]
+    pub const fn version(&self) -> ProtocolVersion {
+        self.version
+    }
+
+    /// What the Server can take; those of the standard before CONNACK.
+    #[must_use]
+    pub const fn limits(&self) -> &ServerLimits {
+        &self.limits
+    }
+
+    /// Tells whether CONNACK has accepted the connection and it is not over.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Connected)
+    }
+
+    /// Tells whether nothing is left to do but to send what was given out and to close the transport.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// Why the connection is over, if it is.
+    #[must_use]
+    pub const fn failure(&self) -> Option<ConnectionError> {
+        self.failure
+    }
+
+    /// How many answers came that belong to no exchange; they are borne.
+    #[must_use]
+    pub const fn ignored(&self) -> u32 {
+        self.strays.ignored
+    }
+
+    /// Some bytes have arrived, of whatever packet: a sign of life. Call it for each read, before `receive`.
+    pub fn bytes_received(&mut self, now: Instant) {
+        self.keep_alive.heard(now);
+    }
+
+    /// Says whether the adapter reads from the transport. While it does not, because the application is slow, PINGREQ still
+    /// goes out and no PINGRESP is waited for.
+    pub fn set_reading(&mut self, now: Instant, reading: bool) {
+        self.keep_alive.set_paused(now, !reading);
+    }
+
+    /// `bytes` of what was given out have been sent. Keep Alive counts from the last byte of a packet.
+    pub fn transmitted(&mut self, now: Instant, bytes: usize) {
+        let sent = self.progress.transmitted(bytes as u64);
+        if sent.packet {
+            self.keep_alive.packet_sent(now);
+        }
+        if sent.ping {
+            self.keep_alive.ping_sent(now);
+        }
+    }
+
+    /// The earliest moment at which [`handle_timeout`](Self::handle_timeout) has work. May change after any call that takes
+    /// `&mut self`.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Connecting => self.connack_deadline,
+            Phase::Connected => self.keep_alive.deadline(),
+            _ => None,
+        }
+    }
+
+    /// Does what time demands. Too early or twice is harmless: it does nothing.
+    ///
+    /// # Errors
+    /// `ConnackTimeout` or `PingrespTimeout`: the connection is over. Later calls repeat the error.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnectionError> {
+        match self.phase {
+            Phase::Connecting if self.connack_deadline.is_some_and(|deadline| now >= deadline) => {
+                Err(self.fail(ConnectionError::ConnackTimeout))
+            }
+            Phase::Connected if self.keep_alive.handle_timeout(now) => Err(self.fail(ConnectionError::PingrespTimeout)),
+            _ => self.failure.map_or(Ok(()), Err),
+        }
+    }
+
+    /// A source of a payload ended early or failed: the packet cannot be finished, so the connection is over. The message
+    /// alone fails, with [`Outcome::SourceFailed`](crate::Outcome::SourceFailed), and is not tried again; at QoS 0 there is
+    /// no `packet_identifier`.
+    pub fn source_failed<S: Storage>(&mut self, session: &mut Session<S>, packet_identifier: Option<PacketIdentifier>) {
+        if let Some(packet_identifier) = packet_identifier {
+            session.end_exchange(packet_identifier, crate::session::Outcome::SourceFailed);
+        }
+        self.fail(ConnectionError::SourceFailed);
+        self.phase = Phase::Closed;
+    }
+
+    /// The connection is over. The first error stays.
+    fn fail(&mut self, error: ConnectionError) -> ConnectionError {
+        if let Some(first) = self.failure {
+            return first;
+        }
+        trace::connection_failed(error);
+        self.failure = Some(error);
+        self.phase = match error.disconnect_reason() {
+            Some(reason) if self.version.is_v5() && !matches!(self.phase, Phase::New) => Phase::Closing(reason),
+            _ => Phase::Closed,
+        };
+        error
+    }
+
+    /// Commands need a connection that CONNACK has accepted.
+    const fn check_connected(&self) -> Result<(), UsageError> {
+        match (self.phase, self.failure) {
+            (Phase::Connected, _) => Ok(()),
+            (_, Some(error)) => Err(UsageError::ConnectionClosed(error)),
+            _ => Err(UsageError::NotConnected),
+        }
+    }
+}

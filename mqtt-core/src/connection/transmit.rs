@@ -1,0 +1,383 @@
+//! What leaves: one packet a call, in an order that keeps the standard's orders.
+
+use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
+use crate::error::EncodeError;
+use crate::packet::{
+    Ack, AckKind, Delivery, Disconnect, Packet, PublishHead, Sender, Subscribe, Subscription, Unsubscribe,
+};
+use crate::property::{Properties, Property};
+use crate::request::TopicAliasUse;
+use crate::session::{Exchange, Outcome, Session, Stage, Storage, Table, stored};
+use crate::subscription_list::{Renewal, SubscriptionList};
+use crate::time::Instant;
+use crate::types::{PacketIdentifier, QoS, ReasonCode, TopicName};
+
+/// A packet to send: its first `head_len` bytes are in the lent buffer, then comes the payload.
+///
+/// Send all of it before anything else of this connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Transmit {
+    /// Bytes in the buffer.
+    pub head_len: usize,
+    /// Where the payload is.
+    pub payload: TransmitPayload,
+}
+
+/// The payload of a packet to send, as far as it is not in the buffer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum TransmitPayload {
+    /// There is none, or it is in the buffer.
+    None,
+    /// The caller has it: it is the one of the QoS 0 message that was just given.
+    Given,
+    /// It is in the session's storage, [`Storage::payload`], whole.
+    Stored(PacketIdentifier),
+    /// It is read from a source, from its start.
+    Source {
+        /// Of the exchange, for [`Connection::source_failed`].
+        packet_identifier: PacketIdentifier,
+        /// What the caller calls the source.
+        key: u32,
+        /// Bytes to read: exactly as many.
+        length: u32,
+    },
+}
+
+impl<A: Aliases> Connection<A> {
+    /// Writes the next packet to send to the start of `out`, up to its payload; the payload too where the whole packet fits.
+    /// `None`: nothing is to be sent now.
+    ///
+    /// Packets may be given out faster than they are sent, as long as the caller sends them in order.
+    ///
+    /// # Errors
+    /// `BufferTooSmall`: lend more, or end the exchange with [`Session::cancel`]. Nothing has changed.
+    pub fn poll_transmit<S: Storage>(
+        &mut self,
+        session: &mut Session<S>,
+        subscriptions: &mut impl SubscriptionList,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Result<Option<Transmit>, EncodeError> {
+        match self.phase {
+            Phase::Connected => {}
+            Phase::Closing(reason) => return self.transmit_disconnect(reason, out),
+            Phase::New | Phase::Connecting | Phase::Closed => return Ok(None),
+        }
+        if session.has_pending_record() {
+            return Ok(None);
+        }
+        let len = if self.keep_alive.is_ping_due() {
+            let len = Packet::Pingreq.encode(self.version, Sender::Client, out)?;
+            self.keep_alive.ping_given_out();
+            self.progress.give_out_ping(len as u64);
+            return Ok(Some(Transmit { head_len: len, payload: TransmitPayload::None }));
+        } else if let Some((kind, id)) = self.strays.first() {
+            let len = self.write_ack(kind, id, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND, out)?;
+            self.strays.pop();
+            len
+        } else if let Some((kind, id, reason_code)) = session.next_acknowledgement() {
+            let len = self.write_ack(kind, id, reason_code, out)?;
+            session.acknowledgement_sent(id);
+            len
+        } else if let Some(id) = session.next_pubrel() {
+            let len = self.write_ack(AckKind::Pubrel, id, ReasonCode::SUCCESS, out)?;
+            session.mark_sent(id);
+            len
+        } else if let Some(len) = self.transmit_request(session, out)? {
+            len
+        } else if let Some(len) = self.transmit_renewal(session, subscriptions, out)? {
+            len
+        } else {
+            return self.transmit_publish(session, now, out);
+        };
+        self.progress.give_out(len as u64);
+        Ok((len > 0).then_some(Transmit { head_len: len, payload: TransmitPayload::None }))
+    }
+
+    fn transmit_disconnect(
+        &mut self,
+        reason_code: ReasonCode,
+        out: &mut [u8],
+    ) -> Result<Option<Transmit>, EncodeError> {
+        let disconnect = Packet::Disconnect(Disconnect { reason_code, properties: Properties::EMPTY });
+        let maximum = self.limits.maximum_packet_size;
+        let len = match disconnect.encode_within(self.version, Sender::Client, maximum, out) {
+            Err(error @ EncodeError::BufferTooSmall { .. }) => return Err(error),
+            Err(_) => 0, // the Server's limit leaves no room even for this
+            Ok(len) => len,
+        };
+        self.phase = Phase::Closed;
+        self.progress.give_out(len as u64);
+        Ok((len > 0).then_some(Transmit { head_len: len, payload: TransmitPayload::None }))
+    }
+
+    /// Writes an acknowledgement; 0: the Server's Maximum Packet Size has no room for it, and the connection is over.
+    fn write_ack(
+        &mut self,
+        kind: AckKind,
+        packet_identifier: PacketIdentifier,
+        reason_code: ReasonCode,
+        out: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        // 3.1.1 has no Reason Codes.
+        let reason_code = if self.version.is_v5() { reason_code } else { ReasonCode::SUCCESS };
+        let ack = Ack { kind, packet_identifier, reason_code, properties: Properties::EMPTY };
+        let len = ack.encode(self.version, Sender::Client, out)?;
+        if self.limits.check_size(len).is_err() {
+            self.fail(ConnectionError::MaximumPacketSizeTooSmall);
+            return Ok(0);
+        }
+        Ok(len)
+    }
+
+    /// The next SUBSCRIBE or UNSUBSCRIBE. One that the Server cannot take gets its outcome instead.
+    fn transmit_request<S: Storage>(
+        &self,
+        session: &mut Session<S>,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, EncodeError> {
+        while let Some(id) = session.queues.requests.first() {
+            match self.write_request(session, id, out) {
+                Ok(len) => {
+                    session.mark_sent(id);
+                    return Ok(Some(len));
+                }
+                Err(UsageError::Encode(error @ EncodeError::BufferTooSmall { .. })) => return Err(error),
+                Err(error) => session.end_exchange(id, Outcome::Refused(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn write_request<S: Storage>(
+        &self,
+        session: &Session<S>,
+        id: PacketIdentifier,
+        out: &mut [u8],
+    ) -> Result<usize, UsageError> {
+        let head = session.storage.head(id);
+        let unsubscribe =
+            session.exchange(id).is_some_and(|exchange| matches!(exchange.stage, Stage::Unsubscribe { .. }));
+        let packet = if unsubscribe {
+            let (properties, filters) = stored::unsubscribe(head).ok_or(UsageError::Stale)?;
+            Packet::Unsubscribe(Unsubscribe { packet_identifier: id, properties, filters })
+        } else {
+            let (properties, filters) = stored::subscribe(head).ok_or(UsageError::Stale)?;
+            let with_identifier =
+                properties.iter().any(|property| matches!(property, Property::SubscriptionIdentifier(_)));
+            self.limits.check_subscribe(filters, with_identifier)?;
+            Packet::Subscribe(Subscribe { packet_identifier: id, properties, filters })
+        };
+        self.limits.check_size(packet.encoded_len(self.version, Sender::Client)?)?;
+        Ok(packet.encode(self.version, Sender::Client, out)?)
+    }
+
+    /// The next subscription that the Server lost, one a packet, because each may have an identifier of its own.
+    fn transmit_renewal<S: Storage>(
+        &self,
+        session: &mut Session<S>,
+        subscriptions: &mut impl SubscriptionList,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, EncodeError> {
+        for index in 0..subscriptions.len() {
+            if subscriptions.renewal(index) != Some(Renewal::Due) {
+                continue;
+            }
+            let Some(id) = session.vacant_identifier() else { return Ok(None) };
+            let Some((subscription, identifier)) = subscriptions.get(index) else { continue };
+            match self.write_renewal(id, subscription, identifier, out) {
+                Ok(len) => {
+                    if session.accept_request(id, Stage::Renewal { filters: 1 }).is_err() {
+                        return Ok(None);
+                    }
+                    session.mark_sent(id);
+                    subscriptions.set_renewal(index, Renewal::Asked(id));
+                    return Ok(Some(len));
+                }
+                Err(UsageError::Encode(error @ EncodeError::BufferTooSmall { .. })) => return Err(error),
+                Err(_) => {
+                    subscriptions.set_renewal(index, Renewal::Refused(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn write_renewal(
+        &self,
+        packet_identifier: PacketIdentifier,
+        subscription: Subscription<'_>,
+        identifier: Option<u32>,
+        out: &mut [u8],
+    ) -> Result<usize, UsageError> {
+        let filters = [subscription];
+        let filters = crate::packet::Subscriptions::new(&filters);
+        self.limits.check_subscribe(filters, identifier.is_some())?;
+        let list = [Property::SubscriptionIdentifier(identifier.unwrap_or(1))];
+        let properties = if identifier.is_some() { Properties::new(&list) } else { Properties::EMPTY };
+        let subscribe = Subscribe { packet_identifier, properties, filters };
+        self.limits.check_size(subscribe.encoded_len(self.version, Sender::Client)?)?;
+        Ok(subscribe.encode(self.version, Sender::Client, out)?)
+    }
+
+    /// The next PUBLISH at QoS 1 or 2, as far as the Server's Receive Maximum allows [MQTT-3.3.4-7]. One that expired, or
+    /// that the Server cannot take, gets its outcome instead.
+    fn transmit_publish<S: Storage>(
+        &mut self,
+        session: &mut Session<S>,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Result<Option<Transmit>, EncodeError> {
+        let quota = self.limits.receive_maximum.min(self.ours.send_maximum);
+        while let Some(id) = session.queues.publishes.first() {
+            let Some(exchange) = session.exchange(id) else { return Ok(None) };
+            if session.queues.unacknowledged >= quota || !session.may_leave(exchange.record) {
+                return Ok(None);
+            }
+            // What was sent before is never given up [MQTT-4.3.3-7].
+            if !exchange.sent && exchange.expires_at.is_some_and(|at| now >= at) {
+                session.end_exchange(id, Outcome::Expired);
+            } else {
+                match self.write_stored_publish(session, id, now, out) {
+                    Ok(transmit) => {
+                        session.mark_sent(id);
+                        return Ok(Some(transmit));
+                    }
+                    Err(UsageError::Encode(error @ EncodeError::BufferTooSmall { .. })) => return Err(error),
+                    Err(error) => session.end_exchange(id, Outcome::Refused(error)),
+                }
+            }
+            if session.has_pending_record() {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    fn write_stored_publish<S: Storage>(
+        &mut self,
+        session: &Session<S>,
+        id: PacketIdentifier,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Result<Transmit, UsageError> {
+        let exchange = session.exchange(id).ok_or(UsageError::Stale)?;
+        let (topic, properties) = stored::publish(session.storage.head(id)).ok_or(UsageError::Stale)?;
+        let payload = session.storage.payload(id);
+        let message = Outgoing {
+            topic,
+            delivery: delivery(id, exchange),
+            retain: exchange.retain,
+            properties: Properties::with_encoded(properties, &[]),
+            // An alias is the connection's affair: where the Server has none now, the full topic says the same.
+            alias: self.allowed_alias(exchange.alias).unwrap_or(TopicAliasUse::None),
+            expires_in: exchange.expires_at.map(|at| at.secs_since(now).max(1)),
+        };
+        let Some(source) = exchange.source else {
+            return self.write_publish(&message, Some(payload), payload.len() as u32, TransmitPayload::Stored(id), out);
+        };
+        let place = TransmitPayload::Source { packet_identifier: id, key: source.key, length: source.length };
+        self.write_publish(&message, None, source.length, place, out)
+    }
+
+    /// Writes the head of a PUBLISH, and its payload where it is at hand and fits.
+    pub(super) fn write_publish(
+        &mut self,
+        message: &Outgoing<'_>,
+        payload: Option<&[u8]>,
+        payload_len: u32,
+        place: TransmitPayload,
+        out: &mut [u8],
+    ) -> Result<Transmit, UsageError> {
+        self.limits.check_publish(message.delivery.qos(), message.retain)?;
+        let (topic, alias) = self.choose_alias(message.topic, message.alias);
+        let own = [
+            Property::TopicAlias(alias.unwrap_or(1)),
+            Property::MessageExpiryInterval(message.expires_in.unwrap_or(0)),
+        ];
+        let v5 = self.version.is_v5();
+        let own = match (alias.is_some(), v5 && message.expires_in.is_some()) {
+            (true, true) => own.get(..2),
+            (true, false) => own.get(..1),
+            (false, true) => own.get(1..2),
+            (false, false) => None,
+        };
+        let mut scratch = [0; 16];
+        let properties = message.properties.joined(own.unwrap_or(&[]), &mut scratch);
+        let head = PublishHead { topic, delivery: message.delivery, retain: message.retain, properties, payload_len };
+        if self.limits.maximum_packet_size.is_some() {
+            self.limits.check_size(head.packet_len(self.version, Sender::Client)? as usize)?;
+        }
+        let head_len = head.encode(self.version, Sender::Client, out)?;
+        if let (Some(alias), Some(topic)) = (alias, topic) {
+            self.aliases.set_outgoing(alias, topic.as_str());
+        }
+        self.progress.give_out((head_len as u64).saturating_add(u64::from(payload_len)));
+        let room = payload.and_then(|payload| Some((payload, out.get_mut(head_len..)?.get_mut(..payload.len())?)));
+        let Some((payload, room)) = room else { return Ok(Transmit { head_len, payload: place }) };
+        room.copy_from_slice(payload);
+        let head_len = head_len.saturating_add(payload.len());
+        Ok(Transmit { head_len, payload: TransmitPayload::None })
+    }
+
+    /// The alias that was asked for, if the Server takes it; `None` if it is out of the Server's range.
+    pub(super) fn allowed_alias(&self, wanted: TopicAliasUse) -> Option<TopicAliasUse> {
+        match wanted {
+            TopicAliasUse::Number(alias) if alias == 0 || alias > self.limits.topic_alias_maximum => None,
+            _ => Some(wanted),
+        }
+    }
+
+    /// What names the topic: itself, with an alias for later, or an alias alone that the Server knows on this connection.
+    fn choose_alias<'t>(
+        &mut self,
+        topic: TopicName<'t>,
+        wanted: TopicAliasUse,
+    ) -> (Option<TopicName<'t>>, Option<u16>) {
+        let maximum = self.limits.topic_alias_maximum;
+        if !cfg!(feature = "alias") || maximum == 0 || !self.version.is_v5() {
+            return (Some(topic), None);
+        }
+        match wanted {
+            TopicAliasUse::None => (Some(topic), None),
+            TopicAliasUse::Number(alias) if self.aliases.outgoing_topic(alias) == Some(topic.as_str()) => {
+                (None, Some(alias))
+            }
+            TopicAliasUse::Number(alias) => (Some(topic), Some(alias)),
+            TopicAliasUse::Automatic => match self.aliases.outgoing(topic.as_str()) {
+                Some(alias) => (None, Some(alias)),
+                None => (Some(topic), self.aliases.choose_outgoing(topic.as_str(), maximum)),
+            },
+        }
+    }
+}
+
+/// A message about to be written.
+pub(super) struct Outgoing<'a> {
+    pub(super) topic: TopicName<'a>,
+    pub(super) delivery: Delivery,
+    pub(super) retain: bool,
+    pub(super) properties: Properties<'a>,
+    pub(super) alias: TopicAliasUse,
+    pub(super) expires_in: Option<u32>,
+}
+
+/// DUP on every re-delivery, and only there [MQTT-3.3.1-1].
+const fn delivery(packet_identifier: PacketIdentifier, exchange: &Exchange) -> Delivery {
+    match exchange.stage {
+        Stage::Publish(QoS::ExactlyOnce) => Delivery::ExactlyOnce { packet_identifier, dup: exchange.sent },
+        _ => Delivery::AtLeastOnce { packet_identifier, dup: exchange.sent },
+    }
+}
+
+impl<S: Storage> Session<S> {
+    /// The PUBREL to send next, in the order in which PUBRECs arrived [MQTT-4.6.0-4]; an exhausted Receive Maximum does not
+    /// delay it [MQTT-3.3.4-8].
+    fn next_pubrel(&self) -> Option<PacketIdentifier> {
+        let id = self.queues.pubrels.first()?;
+        let exchange = self.storage.outgoing().get(id)?;
+        self.may_leave(exchange.record).then_some(id)
+    }
+}

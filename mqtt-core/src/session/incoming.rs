@@ -1,0 +1,308 @@
+//! Messages from the Server at QoS 1 and 2, §4.3, and their acknowledgements in order, §4.6.
+
+use super::Session;
+use super::list::{Link, Linked, List};
+use super::record::PendingRecord;
+use super::storage::Storage;
+use super::table::Table;
+use crate::packet::AckKind;
+use crate::types::{PacketIdentifier, QoS, ReasonCode};
+
+/// A message that the Server sent and whose exchange is not over.
+///
+/// ```text
+/// QoS 1:  Puback(waits for the application) --acknowledge--> Puback(ready) --PUBACK sent--> gone
+/// QoS 2:  Pubrec(waits) --acknowledge--> Pubrec(ready) --PUBREC sent--> AwaitPubrel --PUBREL--> Pubcomp --PUBCOMP sent--> gone
+///                                               --PUBREC sent, failure--> gone
+/// ```
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Arrival {
+    link: Link,
+    stage: Stage,
+    delivery: DeliveryNumber,
+    /// It is on one of the lists of acknowledgements.
+    queued: bool,
+    /// PUBRECs owed: the Server may send its PUBLISH again before the first one leaves.
+    owed: u8,
+    /// The record that must be durable before the next packet may leave.
+    record: u64,
+}
+
+/// What is sent next; the reason is there once it may be sent.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Stage {
+    Puback(Option<ReasonCode>),
+    Pubrec(Option<ReasonCode>),
+    AwaitPubrel,
+    Pubcomp,
+}
+
+impl Linked for Arrival {
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.link
+    }
+
+    fn link(&self) -> Link {
+        self.link
+    }
+}
+
+/// Counts the messages at QoS 1 and 2 that were handed over in a session, from 1.
+///
+/// With a store it is stable: a message that comes again after a crash comes with the number it had, so that an application
+/// which commits the number together with its own work counts it once.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DeliveryNumber(pub u64);
+
+/// The right to acknowledge one received message, once.
+///
+/// Dropping it acknowledges nothing, and at QoS 1 holds back the PUBACKs of later messages, at QoS 2 the PUBRECs, until the
+/// connection ends: acknowledgements are sent in the order of arrival [MQTT-4.6.0-2] [MQTT-4.6.0-3]. After a message came
+/// again, or the session was lost, it is stale.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Acknowledgement {
+    pub(crate) packet_identifier: PacketIdentifier,
+    pub(crate) delivery: DeliveryNumber,
+    pub(crate) exactly_once: bool,
+}
+
+impl Acknowledgement {
+    /// The number of the message that it acknowledges.
+    #[must_use]
+    pub const fn delivery_number(self) -> DeliveryNumber {
+        self.delivery
+    }
+
+    /// The Packet Identifier of the Server's PUBLISH.
+    #[must_use]
+    pub const fn packet_identifier(self) -> PacketIdentifier {
+        self.packet_identifier
+    }
+}
+
+/// The acknowledgements of this connection, each kind in its order.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Acknowledgements {
+    pubacks: List,
+    pubrecs: List,
+    pubcomps: List,
+}
+
+/// What to do with a PUBLISH at QoS 1 or 2.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    /// Hand it over; its record, if there is a store, has this number.
+    Deliver(Acknowledgement, Option<u64>),
+    /// It was handed over before [MQTT-4.3.3-10].
+    Duplicate,
+    /// The table is full.
+    Full,
+    /// Its identifier is in use for the other QoS.
+    IdentifierInUse,
+}
+
+impl<S: Storage> Session<S> {
+    /// A whole PUBLISH has arrived. `acknowledge`: at once, without the application.
+    pub(crate) fn arrived(&mut self, id: PacketIdentifier, qos: QoS, acknowledge: bool) -> Verdict {
+        let exactly_once = matches!(qos, QoS::ExactlyOnce);
+        let ready = acknowledge.then_some(ReasonCode::SUCCESS);
+        if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {
+            return match (arrival.stage, exactly_once) {
+                // The Server did not wait for our PUBACK; it is the same message with the same answer.
+                (Stage::Puback(_), false) => {
+                    let token = Acknowledgement { packet_identifier: id, delivery: arrival.delivery, exactly_once };
+                    Verdict::Deliver(token, None)
+                }
+                (Stage::Puback(_), true) | (_, false) => Verdict::IdentifierInUse,
+                _ => {
+                    self.owe_pubrec(id);
+                    Verdict::Duplicate
+                }
+            };
+        }
+        if self.storage.incoming().len() >= self.storage.incoming().capacity() {
+            return Verdict::Full;
+        }
+        let delivery = self.next_delivery;
+        let record = if exactly_once { self.number_record() } else { None };
+        // With a store, what is recorded is acknowledged; the application confirms it apart.
+        let ready = if record.is_some() { Some(ReasonCode::SUCCESS) } else { ready };
+        let arrival = Arrival {
+            link: Link::NONE,
+            stage: if exactly_once { Stage::Pubrec(ready) } else { Stage::Puback(ready) },
+            delivery,
+            queued: true,
+            owed: 1,
+            record: record.unwrap_or(0),
+        };
+        self.storage.incoming_mut().insert(id, arrival);
+        self.next_delivery = DeliveryNumber(delivery.0.saturating_add(1));
+        let queue = if exactly_once { &mut self.acknowledgements.pubrecs } else { &mut self.acknowledgements.pubacks };
+        queue.push_back(self.storage.incoming_mut(), id);
+        Verdict::Deliver(Acknowledgement { packet_identifier: id, delivery, exactly_once }, record)
+    }
+
+    /// Tells whether an acknowledgement is on its way out, so that room will be made without the Server.
+    pub(crate) const fn makes_room(&self) -> bool {
+        !self.acknowledgements.is_idle()
+    }
+
+    /// Tells whether a PUBLISH at QoS 2 with this identifier was handed over before.
+    pub(crate) fn is_duplicate(&self, id: PacketIdentifier, qos: QoS) -> bool {
+        matches!(qos, QoS::ExactlyOnce)
+            && self.storage.incoming().get(id).is_some_and(|arrival| !matches!(arrival.stage, Stage::Puback(_)))
+    }
+
+    /// The Server sent a message again before PUBREL: every one of them is answered.
+    fn owe_pubrec(&mut self, id: PacketIdentifier) {
+        let Some(arrival) = self.storage.incoming_mut().get_mut(id) else { return };
+        arrival.owed = arrival.owed.saturating_add(1);
+        match arrival.stage {
+            Stage::AwaitPubrel => arrival.stage = Stage::Pubrec(Some(ReasonCode::SUCCESS)),
+            // PUBREL has been here; the PUBCOMP that is due answers all.
+            Stage::Pubcomp => return,
+            _ => {}
+        }
+        if !arrival.queued {
+            arrival.queued = true;
+            arrival.owed = 1;
+            self.acknowledgements.pubrecs.push_back(self.storage.incoming_mut(), id);
+        }
+    }
+
+    /// PUBREL has arrived; tells whether it belongs to a message.
+    pub(crate) fn released(&mut self, id: PacketIdentifier) -> bool {
+        let Some(arrival) = self.storage.incoming().get(id) else { return false };
+        let queued = arrival.queued;
+        match arrival.stage {
+            Stage::Puback(_) => return false,
+            Stage::Pubcomp => return true,
+            Stage::Pubrec(_) | Stage::AwaitPubrel => {}
+        }
+        if queued {
+            self.acknowledgements.pubrecs.remove(self.storage.incoming_mut(), id);
+        }
+        let record = self.pend(PendingRecord::Released(id));
+        if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {
+            arrival.stage = Stage::Pubcomp;
+            arrival.queued = true;
+            arrival.record = record;
+        }
+        self.acknowledgements.pubcomps.push_back(self.storage.incoming_mut(), id);
+        true
+    }
+
+    /// The application has taken the message over, or refuses it; tells whether the token was good.
+    pub(crate) fn acknowledge(&mut self, token: Acknowledgement, reason_code: ReasonCode) -> bool {
+        if token.exactly_once && self.is_durable() {
+            self.pend(PendingRecord::Confirmed(token.delivery));
+            return true;
+        }
+        let arrival = self.storage.incoming_mut().get_mut(token.packet_identifier);
+        let Some(arrival) = arrival.filter(|arrival| arrival.delivery == token.delivery) else { return false };
+        match &mut arrival.stage {
+            Stage::Puback(reason @ None) | Stage::Pubrec(reason @ None) => *reason = Some(reason_code),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The acknowledgement to send next; [`acknowledgement_sent`](Self::acknowledgement_sent) takes it off.
+    pub(crate) fn next_acknowledgement(&self) -> Option<(AckKind, PacketIdentifier, ReasonCode)> {
+        let lists = &self.acknowledgements;
+        [lists.pubacks, lists.pubrecs, lists.pubcomps].into_iter().find_map(|list| {
+            let id = list.first()?;
+            let arrival = self.storage.incoming().get(id)?;
+            if !self.may_leave(arrival.record) {
+                return None;
+            }
+            match arrival.stage {
+                Stage::Puback(reason) => Some((AckKind::Puback, id, reason?)),
+                Stage::Pubrec(reason) => Some((AckKind::Pubrec, id, reason?)),
+                Stage::Pubcomp => Some((AckKind::Pubcomp, id, ReasonCode::SUCCESS)),
+                Stage::AwaitPubrel => None,
+            }
+        })
+    }
+
+    pub(crate) fn acknowledgement_sent(&mut self, id: PacketIdentifier) {
+        let Some(arrival) = self.storage.incoming_mut().get_mut(id) else { return };
+        let lists = &mut self.acknowledgements;
+        let (list, gone) = match arrival.stage {
+            Stage::Puback(_) => (&mut lists.pubacks, true),
+            Stage::Pubcomp => (&mut lists.pubcomps, true),
+            Stage::AwaitPubrel => return,
+            Stage::Pubrec(reason) => {
+                arrival.owed = arrival.owed.saturating_sub(1);
+                if arrival.owed > 0 {
+                    return;
+                }
+                arrival.queued = false;
+                arrival.stage = Stage::AwaitPubrel;
+                // After a refusal the identifier means a new message [MQTT-4.3.3-9].
+                (&mut lists.pubrecs, reason.is_some_and(ReasonCode::is_failure))
+            }
+        };
+        list.remove(self.storage.incoming_mut(), id);
+        if gone {
+            self.storage.incoming_mut().remove(id);
+        }
+    }
+
+    /// A new connection: the Server sends again what it has no acknowledgement for. At QoS 1 that is a new hand-over; at QoS 2
+    /// the identifier is known, so what was handed over is only acknowledged.
+    pub(super) fn forget_acknowledgements(&mut self) {
+        while let Some(id) = self.acknowledgements.pubacks.pop_front(self.storage.incoming_mut()) {
+            self.storage.incoming_mut().remove(id);
+        }
+        while let Some(id) = self.acknowledgements.pubcomps.pop_front(self.storage.incoming_mut()) {
+            self.storage.incoming_mut().remove(id);
+        }
+        while let Some(id) = self.acknowledgements.pubrecs.pop_front(self.storage.incoming_mut()) {
+            if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {
+                arrival.queued = false;
+                arrival.owed = 0;
+            }
+        }
+    }
+
+    /// The Server lost the session: its identifiers mean new messages.
+    pub(super) fn forget_arrivals(&mut self) {
+        self.acknowledgements = Acknowledgements::NEW;
+        self.storage.incoming_mut().clear();
+    }
+
+    /// A record says that a message was received before the crash; its PUBREC may have been sent.
+    pub(super) fn restore_arrival(&mut self, id: PacketIdentifier, delivery: DeliveryNumber) -> bool {
+        self.next_delivery = self.next_delivery.max(DeliveryNumber(delivery.0.saturating_add(1)));
+        let arrival =
+            Arrival { link: Link::NONE, stage: Stage::AwaitPubrel, delivery, queued: false, owed: 0, record: 0 };
+        self.storage.incoming_mut().remove(id);
+        self.storage.incoming_mut().insert(id, arrival)
+    }
+
+    /// The record of a message could not be made durable: it counts as not received. 5.0 refuses it, which frees the
+    /// identifier; 3.1.1 cannot, so it stays unanswered and comes again on the next connection.
+    pub(super) fn arrival_record_failed(&mut self, id: PacketIdentifier, v5: bool) {
+        let Some(arrival) = self.storage.incoming_mut().get_mut(id) else { return };
+        if v5 {
+            arrival.stage = Stage::Pubrec(Some(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR));
+            arrival.record = 0;
+        } else {
+            if arrival.queued {
+                self.acknowledgements.pubrecs.remove(self.storage.incoming_mut(), id);
+            }
+            self.storage.incoming_mut().remove(id);
+        }
+    }
+}
+
+impl Acknowledgements {
+    pub(super) const NEW: Self = Self { pubacks: List::NEW, pubrecs: List::NEW, pubcomps: List::NEW };
+
+    const fn is_idle(&self) -> bool {
+        self.pubacks.is_empty() && self.pubrecs.is_empty() && self.pubcomps.is_empty()
+    }
+}

@@ -1,0 +1,247 @@
+//! What outlives a connection: the session state of §4.1.
+//!
+//! A Client's session state is the QoS 1 and 2 messages that it has sent and that are not completely acknowledged, and the
+//! QoS 2 messages that it has received and that are not completely acknowledged. [`Session`] holds that, the identifiers,
+//! and the numbers of its records, in memory that a [`Storage`] lends. Which subscriptions are to be renewed when the Server
+//! loses the session is a list of its own ([`crate::SubscriptionList`]).
+
+mod arena;
+mod incoming;
+mod list;
+mod outgoing;
+mod record;
+mod storage;
+pub(crate) mod stored;
+mod table;
+
+pub(crate) use incoming::Verdict;
+pub use incoming::{Acknowledgement, Arrival, DeliveryNumber};
+pub use outgoing::{Command, Exchange, Outcome};
+pub(crate) use outgoing::{Source, Stage, Step};
+pub use record::{Record, RecordTicket, RecordedMessage};
+pub use storage::{ArrayStorage, Storage, StorageFull};
+pub use table::{ArrayTable, Table};
+
+use crate::connection::UsageError;
+use crate::request::{Body, PublishRequest};
+use crate::time::Instant;
+use crate::types::{PacketIdentifier, QoS};
+use incoming::Acknowledgements;
+use outgoing::Queues;
+use record::PendingRecord;
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CommandOutcome {
+    /// The identifier that the command returned; free from here on.
+    pub packet_identifier: PacketIdentifier,
+    /// Which verb.
+    pub command: Command,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// The state that client and server share beyond a connection, MQTT 5.0 §4.1, 3.1.1 §4.1.
+///
+/// A new one has no state. It is used by one [`Connection`](crate::Connection) after another.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Session<S> {
+    pub(crate) storage: S,
+    pub(crate) queues: Queues,
+    acknowledgements: Acknowledgements,
+    /// The identifier given out last.
+    last_identifier: PacketIdentifier,
+    next_delivery: DeliveryNumber,
+    /// The Server had a session of this one's: CONNACK said so, or the records, or the caller.
+    pub(crate) established: bool,
+    durable: bool,
+    pending: Option<RecordTicket>,
+    last_record: u64,
+    durable_up_to: u64,
+}
+
+impl<S: Storage> Session<S> {
+    /// A session without state, over this storage.
+    #[must_use]
+    pub const fn new(storage: S) -> Self {
+        Self {
+            storage,
+            queues: Queues::NEW,
+            acknowledgements: Acknowledgements::NEW,
+            last_identifier: PacketIdentifier::MAX,
+            next_delivery: DeliveryNumber(1),
+            established: false,
+            durable: false,
+            pending: None,
+            last_record: 0,
+            durable_up_to: 0,
+        }
+    }
+
+    /// Makes the session one with a store: it gives out records, and packets wait for theirs.
+    pub const fn set_durable(&mut self, durable: bool) {
+        self.durable = durable;
+    }
+
+    /// Tells whether the session has a store.
+    #[must_use]
+    pub const fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    /// States that the Server may have a session although this side has no state of it, as after a restart without a store:
+    /// a session present is welcome then. Without this, a session present that this side knows nothing of closes the
+    /// connection, as the standard demands.
+    pub const fn expect_session_present(&mut self) {
+        self.established = true;
+    }
+
+    /// The memory that the session lives in.
+    #[must_use]
+    pub const fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The memory that the session lives in, for what an adapter keeps beside; the session's own parts are not to be changed.
+    pub const fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
+    /// How many exchanges that this side began have no outcome taken yet.
+    #[must_use]
+    pub fn outgoing_len(&self) -> u16 {
+        self.storage.outgoing().len()
+    }
+
+    /// How many messages from the Server have an exchange that is not over.
+    #[must_use]
+    pub fn incoming_len(&self) -> u16 {
+        self.storage.incoming().len()
+    }
+
+    /// Tells whether neither side owes the other anything.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.storage.outgoing().is_empty() && self.storage.incoming().is_empty()
+    }
+
+    /// Keeps a message at QoS 1 or 2 until it is acknowledged.
+    pub(crate) fn accept(
+        &mut self,
+        now: Instant,
+        request: &PublishRequest<'_>,
+        body: Body<S::Payload<'_>>,
+    ) -> Result<PacketIdentifier, UsageError> {
+        let id = self.vacant_identifier().ok_or(UsageError::InFlightFull)?;
+        let (payload, source) = match body {
+            Body::Stored(payload) => (payload, None),
+            Body::Source { length, key } => (S::payload_from(&[]), Some(Source { length, key })),
+        };
+        let mut exchange = Exchange::new(Stage::Publish(request.qos));
+        exchange.retain = request.retain;
+        exchange.alias = request.topic_alias;
+        exchange.expires_at = request.message_expiry_interval.map(|seconds| now.plus_secs(seconds));
+        exchange.source = source;
+        stored::store_publish(&mut self.storage, id, request.topic, request.properties, payload)?;
+        if !self.begin(id, exchange) {
+            self.storage.release(id);
+            return Err(UsageError::InFlightFull);
+        }
+        let record = self.pend(PendingRecord::Published(id));
+        if let Some(exchange) = self.storage.outgoing_mut().get_mut(id) {
+            exchange.record = record;
+        }
+        Ok(id)
+    }
+
+    /// Begins a SUBSCRIBE or UNSUBSCRIBE whose text is stored.
+    pub(crate) fn accept_request(&mut self, id: PacketIdentifier, stage: Stage) -> Result<(), UsageError> {
+        if self.begin(id, Exchange::new(stage)) {
+            return Ok(());
+        }
+        self.storage.release(id);
+        Err(UsageError::InFlightFull)
+    }
+
+    /// A record was not polled: the call before is not finished.
+    pub(crate) const fn has_pending_record(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// A new connection begins with this Client Identifier; an empty one stands for that of before. It is the key of the state [MQTT-3.1.3-2]: state of another
+    /// identifier is not carried over.
+    pub(crate) fn begin_connection(&mut self, client_identifier: &str, clean: bool) -> Result<(), UsageError> {
+        let known = self.storage.client_identifier();
+        let other = !client_identifier.is_empty() && client_identifier != known;
+        if other {
+            self.established &= known.is_empty();
+            self.storage.set_client_identifier(client_identifier)?;
+        }
+        self.requeue_sent();
+        self.forget_acknowledgements();
+        if other || clean {
+            self.forget_arrivals();
+        }
+        Ok(())
+    }
+
+    /// CONNACK says that the Server has no session of ours [MQTT-3.2.2-5].
+    pub(crate) fn start_anew(&mut self, republish_exactly_once: bool) {
+        self.forget_arrivals();
+        self.restart_outgoing(republish_exactly_once);
+        self.pend(PendingRecord::SessionStarted);
+    }
+
+    /// The record of this ticket could not be made durable. The connection lives: a publish fails with
+    /// [`Outcome::StoreFailed`], a message from the Server counts as not received, any other record is due again.
+    ///
+    /// `v5`: the version of the connection there is now.
+    pub(crate) fn fail_record(&mut self, ticket: RecordTicket, v5: bool) {
+        match ticket.kind {
+            PendingRecord::Published(id) => self.end_exchange(id, Outcome::StoreFailed),
+            PendingRecord::Received(id) => self.arrival_record_failed(id, v5),
+            kind => {
+                self.pending = Some(RecordTicket { number: ticket.number, kind });
+            }
+        }
+    }
+
+    /// What became of a command that no packet of the Server answered, one a call: a lost session ends many at once.
+    pub fn poll_outcome(&mut self) -> Option<CommandOutcome> {
+        if self.has_pending_record() {
+            return None;
+        }
+        let (packet_identifier, command, outcome) = self.next_outcome()?;
+        Some(CommandOutcome { packet_identifier, command, outcome })
+    }
+
+    /// Takes back a publish that was never sent, or a request that is not in flight; tells whether it did. Its outcome is told
+    /// by [`poll_outcome`](Self::poll_outcome).
+    pub fn cancel(&mut self, packet_identifier: PacketIdentifier) -> bool {
+        self.cancel_exchange(packet_identifier)
+    }
+
+    /// Ends the session on this side: every command gets its outcome, told by [`poll_outcome`](Self::poll_outcome).
+    pub fn end(&mut self) {
+        self.end_all();
+        self.forget_arrivals();
+        self.established = false;
+    }
+
+    /// The PUBLISH that a QoS 1 or 2 exchange still waits to send for the first time, oldest first.
+    #[must_use]
+    pub fn next_unsent(&self) -> Option<PacketIdentifier> {
+        self.queues.publishes.first()
+    }
+
+    /// The QoS of a publish that has no outcome yet.
+    #[must_use]
+    pub fn publish_qos(&self, id: PacketIdentifier) -> Option<QoS> {
+        match self.exchange(id)?.stage {
+            Stage::Publish(qos) => Some(qos),
+            Stage::AwaitPubcomp => Some(QoS::ExactlyOnce),
+            _ => None,
+        }
+    }
+}

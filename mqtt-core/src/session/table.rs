@@ -1,0 +1,111 @@
+//! Tables keyed by Packet Identifier.
+
+use crate::types::PacketIdentifier;
+
+/// Exchanges in flight, found by their Packet Identifier.
+///
+/// [`ArrayTable`] is the one without allocation; it looks through its places, so its operations take time in proportion to
+/// its capacity. An adapter with an allocator implements the trait with constant time.
+pub trait Table<T> {
+    /// How many exchanges it can hold, at most 65,535.
+    fn capacity(&self) -> u16;
+
+    /// How many it holds.
+    fn len(&self) -> u16;
+
+    /// Tells whether it holds none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The exchange with this identifier.
+    fn get(&self, packet_identifier: PacketIdentifier) -> Option<&T>;
+
+    /// The exchange with this identifier, to be changed.
+    fn get_mut(&mut self, packet_identifier: PacketIdentifier) -> Option<&mut T>;
+
+    /// Takes a new exchange; `false` when the table is full. The identifier is not in the table.
+    fn insert(&mut self, packet_identifier: PacketIdentifier, value: T) -> bool;
+
+    /// Takes an exchange out.
+    fn remove(&mut self, packet_identifier: PacketIdentifier) -> Option<T>;
+
+    /// The first identifier behind `last`, in increasing order and wrapping around past 65,535, that is not in the table;
+    /// `None` when the table is full.
+    fn vacant_after(&self, last: PacketIdentifier) -> Option<PacketIdentifier> {
+        if self.len() >= self.capacity() {
+            return None;
+        }
+        // At most `len` identifiers are taken, so the search ends after as many steps and one.
+        let mut candidate = last.next();
+        for _ in 0..self.len() {
+            if self.get(candidate).is_none() {
+                break;
+            }
+            candidate = candidate.next();
+        }
+        Some(candidate)
+    }
+
+    /// Takes all exchanges out.
+    fn clear(&mut self);
+}
+
+/// A table of `N` places, without allocation.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ArrayTable<T, const N: usize> {
+    places: [Option<(PacketIdentifier, T)>; N],
+    len: u16,
+}
+
+impl<T, const N: usize> ArrayTable<T, N> {
+    /// An empty table.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { places: [const { None }; N], len: 0 }
+    }
+}
+
+impl<T, const N: usize> Default for ArrayTable<T, N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T, const N: usize> Table<T> for ArrayTable<T, N> {
+    fn capacity(&self) -> u16 {
+        if N > u16::MAX as usize { u16::MAX } else { N as u16 }
+    }
+
+    fn len(&self) -> u16 {
+        self.len
+    }
+
+    fn get(&self, packet_identifier: PacketIdentifier) -> Option<&T> {
+        self.places.iter().flatten().find(|(id, _)| *id == packet_identifier).map(|(_, value)| value)
+    }
+
+    fn get_mut(&mut self, packet_identifier: PacketIdentifier) -> Option<&mut T> {
+        self.places.iter_mut().flatten().find(|(id, _)| *id == packet_identifier).map(|(_, value)| value)
+    }
+
+    fn insert(&mut self, packet_identifier: PacketIdentifier, value: T) -> bool {
+        let Some(place) = self.places.iter_mut().find(|place| place.is_none()) else { return false };
+        *place = Some((packet_identifier, value));
+        self.len = self.len.saturating_add(1);
+        true
+    }
+
+    fn remove(&mut self, packet_identifier: PacketIdentifier) -> Option<T> {
+        let place = self.places.iter_mut().find(|place| matches!(place, Some((id, _)) if *id == packet_identifier))?;
+        self.len = self.len.saturating_sub(1);
+        place.take().map(|(_, value)| value)
+    }
+
+    fn clear(&mut self) {
+        for place in &mut self.places {
+            *place = None;
+        }
+        self.len = 0;
+    }
+}

@@ -1,0 +1,2 @@
+//! MQTT client for microcontrollers.
+#![no_std]
