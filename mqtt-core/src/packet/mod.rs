@@ -183,7 +183,7 @@ impl Packet<'_> {
         Err(EncodeError::PacketTooLarge)
     }
 
-    const fn without_diagnostics(mut self) -> Self {
+    fn without_diagnostics(mut self) -> Self {
         let properties = match &mut self {
             Self::Ack(packet) => &mut packet.properties,
             Self::Suback(packet) => &mut packet.properties,

@@ -48,8 +48,10 @@ impl<'a> Properties<'a> {
     /// The same without Reason String and User Properties, which are left out of a packet that is too large with them
     /// (§3.4.2.2.2 and its like).
     #[must_use]
-    pub const fn without_diagnostics(self) -> Self {
-        Self { without_diagnostics: true, ..self }
+    pub fn without_diagnostics(self) -> Self {
+        let rest = Self { without_diagnostics: true, ..self };
+        // Where nothing else is left, the packet may take its shortest form.
+        if rest.iter().next().is_none() { Self::EMPTY } else { rest }
     }
 
     /// These properties and `own`, of which there are few and short ones. They are encoded into `scratch` where the two lists
