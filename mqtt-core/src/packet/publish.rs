@@ -253,3 +253,77 @@ impl<'a> PublishHead<'a> {
         Ok(len)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+
+    use super::*;
+    use crate::property::Property;
+
+    const ID: PacketIdentifier = match PacketIdentifier::new(7) {
+        Some(identifier) => identifier,
+        None => panic!("0 is no identifier"),
+    };
+
+    /// With the versions that this build speaks.
+    fn messages() -> impl Iterator<Item = (ProtocolVersion, Publish<'static>)> {
+        let topic = TopicName::new("a/b").ok();
+        let delivery = Delivery::AtLeastOnce { packet_identifier: ID, dup: true };
+        let plain = Publish { topic, delivery, retain: true, properties: Properties::EMPTY, payload: &[1; 200] };
+        let properties = Properties::new(&[Property::TopicAlias(3), Property::ContentType("text")]);
+        let all = [
+            (ProtocolVersion::V5_0, plain),
+            (ProtocolVersion::V5_0, Publish { topic: None, properties, ..plain }),
+            (ProtocolVersion::V3_1_1, plain),
+            (ProtocolVersion::V3_1_1, Publish { delivery: Delivery::AtMostOnce, payload: &[], ..plain }),
+        ];
+        all.into_iter().filter(|(version, _)| version.is_supported())
+    }
+
+    #[test]
+    fn a_head_and_the_payload_behind_it_are_the_packet() {
+        for (version, publish) in messages() {
+            let head = publish.head().unwrap();
+            let mut whole = vec![0; publish.encoded_len(version, Sender::Client).unwrap()];
+            publish.encode(version, Sender::Client, &mut whole).unwrap();
+            let (expected, payload) = whole.split_at(whole.len() - publish.payload.len());
+            assert_eq!(payload, publish.payload);
+
+            let mut out = vec![0xa5; expected.len() + 1];
+            assert_eq!(head.encode(version, Sender::Client, &mut out), Ok(expected.len()), "{version:?}");
+            assert_eq!(out.split_last(), Some((&0xa5, expected)), "{version:?}");
+            assert_eq!(head.packet_len(version, Sender::Client), Ok(whole.len() as u32));
+            let payload_len = publish.payload.len() as u32;
+            assert_eq!(PublishHead::decode(version, Sender::Client, expected, payload_len), Ok(head), "{version:?}");
+            for len in 0..expected.len() {
+                let needed = expected.len();
+                let mut small = vec![0xa5; len];
+                let refused = Err(EncodeError::BufferTooSmall { needed });
+                assert_eq!(head.encode(version, Sender::Client, &mut small), refused);
+                assert_eq!(small, vec![0xa5; len]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_ends_where_the_payload_begins() {
+        for (version, publish) in messages() {
+            let mut whole = vec![0; publish.encoded_len(version, Sender::Server).unwrap()];
+            publish.encode(version, Sender::Server, &mut whole).unwrap();
+            let head_len = whole.len() - publish.payload.len();
+            for len in (0..whole.len()).filter(|&len| len != head_len) {
+                for payload_len in [publish.payload.len(), whole.len() - len, 0] {
+                    let result = PublishHead::decode(version, Sender::Server, &whole[..len], payload_len as u32);
+                    assert!(result.is_err(), "{len} of {} bytes, {payload_len} of payload", whole.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_packets_have_no_head() {
+        let result = PublishHead::decode(ProtocolVersion::V5_0, Sender::Server, &[0xd0, 0], 0);
+        assert_eq!(result, Err(DecodeError::PacketNotAllowed(PacketType::Pingresp)));
+    }
+}

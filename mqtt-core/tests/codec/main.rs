@@ -1,0 +1,18 @@
+//! The codec by its public face: what is read, what is written, what is refused.
+//!
+//! One program for all of it, which builds once. Where one version is left out, its unit tests speak for it.
+
+#![cfg(test)] // as tests, helpers may unwrap and index too
+#![cfg(all(feature = "v3", feature = "v5"))]
+
+mod framing;
+mod packets;
+mod properties;
+mod reason_codes;
+mod refused;
+mod round_trip;
+mod support;
+mod text;
+mod topics;
+mod within;
+mod written;
