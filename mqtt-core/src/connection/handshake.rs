@@ -186,6 +186,7 @@ impl<A: Aliases> Connection<A> {
             session.start_anew(self.ours.republish_exactly_once);
         }
         renew(subscriptions, session_present);
+        self.renewal_from = Some(0);
         session.established = true;
         trace::connected(session_present);
         Ok(Event::Connected(Connected { session_present, session_lost, properties: connack.properties }))

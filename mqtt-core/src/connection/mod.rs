@@ -57,6 +57,8 @@ pub struct Connection<A = NoAliases> {
     authentication: Authentication,
     inbound: Option<Inbound>,
     strays: Strays,
+    /// The subscriptions before this place of the list are not due for renewal; `None`: none is.
+    renewal_from: Option<usize>,
     progress: Progress,
 }
 
@@ -127,6 +129,7 @@ impl<A: Aliases> Connection<A> {
             authentication: Authentication::NONE,
             inbound: None,
             strays: Strays::NONE,
+            renewal_from: None,
             progress: Progress::START,
         }
     }
@@ -142,6 +145,7 @@ impl<A: Aliases> Connection<A> {
         self.authentication = Authentication::NONE;
         self.inbound = None;
         self.strays = Strays::NONE;
+        self.renewal_from = None;
         self.progress = Progress::START;
     }
 

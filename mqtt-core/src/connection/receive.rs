@@ -147,6 +147,8 @@ impl<A: Aliases> Connection<A> {
             }
             Packet::Unsuback(unsuback) => {
                 self.check_diagnostics(unsuback.properties)?;
+                // What leaves the list may move others to places that were looked at.
+                self.renewal_from = self.renewal_from.and(Some(0));
                 Some(take_unsuback(session, subscriptions, self.version.is_v5(), &unsuback)?)
             }
             Packet::Pingresp => {

@@ -176,12 +176,13 @@ impl<A: Aliases> Connection<A> {
 
     /// The next subscription that the Server lost, one a packet, because each may have an identifier of its own.
     fn transmit_renewal<S: Storage>(
-        &self,
+        &mut self,
         session: &mut Session<S>,
         subscriptions: &mut impl SubscriptionList,
         out: &mut [u8],
     ) -> Result<Option<usize>, EncodeError> {
-        for index in 0..subscriptions.len() {
+        let Some(from) = self.renewal_from else { return Ok(None) };
+        for index in from..subscriptions.len() {
             if subscriptions.renewal(index) != Some(Renewal::Due) {
                 continue;
             }
@@ -194,6 +195,7 @@ impl<A: Aliases> Connection<A> {
                     }
                     session.mark_sent(id);
                     subscriptions.set_renewal(index, Renewal::Asked(id));
+                    self.renewal_from = index.checked_add(1);
                     return Ok(Some(len));
                 }
                 Err(UsageError::Encode(error @ EncodeError::BufferTooSmall { .. })) => return Err(error),
@@ -202,6 +204,7 @@ impl<A: Aliases> Connection<A> {
                 }
             }
         }
+        self.renewal_from = None;
         Ok(None)
     }
 
