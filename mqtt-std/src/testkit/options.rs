@@ -73,8 +73,8 @@ impl BrokerOptions {
             max_sessions: 1_000,
             max_session_expiry_interval: u32::MAX,
             max_subscriptions: 1_000,
-            max_queued_messages: 1_000,
-            max_queued_bytes: 16 << 20,
+            max_queued_messages: 100_000,
+            max_queued_bytes: 64 << 20,
             max_in_flight: 100,
             max_retained_messages: 10_000,
             max_retained_bytes: 16 << 20,
@@ -176,7 +176,7 @@ impl BrokerOptions {
         self
     }
 
-    /// Messages that wait in one session until they can be sent. Default: 1,000.
+    /// Messages that wait in one session until they can be sent. Default: 100,000; a single one always can.
     ///
     /// At this bound, or that of [`max_queued_bytes`](Self::max_queued_bytes), the oldest QoS 0 messages of the session
     /// are dropped first. If that makes no room, a new QoS 0 message is dropped for this session. A new QoS 1 or 2
@@ -192,7 +192,7 @@ impl BrokerOptions {
         self
     }
 
-    /// Bytes of topics, payloads and properties that wait in one session. Default: 16 MiB.
+    /// Bytes of topics, payloads and properties that wait in one session. Default: 64 MiB.
     ///
     /// What happens at the bound: see [`max_queued_messages`](Self::max_queued_messages).
     #[must_use]
@@ -238,13 +238,13 @@ impl BrokerOptions {
         self
     }
 
-    /// Bytes that may wait for one socket before messages wait in the session instead. Default: 64 KiB.
+    /// Bytes that may wait for one socket before messages wait in the session instead. Default: 64 KiB; 0 counts as 1.
     ///
     /// One packet may go beyond it. A client that makes the broker answer and does not read the answers is not read
     /// from until it does.
     #[must_use]
     pub const fn outgoing_buffer(mut self, bytes: usize) -> Self {
-        self.outgoing_buffer = bytes;
+        self.outgoing_buffer = if bytes == 0 { 1 } else { bytes };
         self
     }
 
