@@ -44,7 +44,7 @@ impl<'a> TopicFilter<'a> {
             check_wildcards(text)?;
             return Ok(Self(text));
         };
-        let (name, filter) = shared.split_once('/').ok_or(InvalidTopicFilter::ShareName)?;
+        let (name, filter) = split_level(shared).ok_or(InvalidTopicFilter::ShareName)?;
         if name.is_empty() || name.bytes().any(|byte| matches!(byte, b'#' | b'+')) {
             return Err(InvalidTopicFilter::ShareName);
         }
@@ -73,13 +73,13 @@ impl<'a> TopicFilter<'a> {
     /// The share name of a shared subscription, 5.0 §4.8.2.
     #[must_use]
     pub fn share_name(self) -> Option<&'a str> {
-        self.0.strip_prefix(SHARE)?.split_once('/').map(|(name, _)| name)
+        split_level(self.0.strip_prefix(SHARE)?).map(|(name, _)| name)
     }
 
     /// The filter that is matched against topics: all of it, or what follows the share name.
     #[must_use]
     pub fn without_share(self) -> &'a str {
-        match self.0.strip_prefix(SHARE).and_then(|shared| shared.split_once('/')) {
+        match self.0.strip_prefix(SHARE).and_then(split_level) {
             Some((_, filter)) => filter,
             None => self.0,
         }
@@ -103,16 +103,17 @@ impl<'a> TopicFilter<'a> {
     /// [MQTT-4.7.2-1]. Levels are compared byte by byte.
     #[must_use]
     pub fn matches(self, topic: TopicName<'_>) -> bool {
-        let filter = self.without_share();
-        if topic.as_str().starts_with('$') && filter.starts_with(['#', '+']) {
+        let filter = self.without_share().as_bytes();
+        let topic = topic.as_str().as_bytes();
+        if topic.starts_with(b"$") && matches!(filter, [b'#' | b'+', ..]) {
             return false;
         }
-        let mut levels = topic.as_str().split('/');
-        let mut wanted = filter.split('/');
+        let mut wanted = levels(filter);
+        let mut levels = levels(topic);
         loop {
             match (wanted.next(), levels.next()) {
-                (Some("#"), _) | (None, None) => return true,
-                (Some("+"), Some(_)) => {}
+                (Some(b"#"), _) | (None, None) => return true,
+                (Some(b"+"), Some(_)) => {}
                 (Some(filter), Some(level)) if filter == level => {}
                 _ => return false,
             }
@@ -122,14 +123,27 @@ impl<'a> TopicFilter<'a> {
 
 /// Wildcards fill a whole level, and `#` only the last one [MQTT-4.7.1-1] (3.1.1: [MQTT-4.7.1-2], [MQTT-4.7.1-3]).
 fn check_wildcards(filter: &str) -> Result<(), InvalidTopicFilter> {
-    let mut levels = filter.split('/').peekable();
+    let mut levels = levels(filter.as_bytes()).peekable();
     while let Some(level) = levels.next() {
-        let wildcard = level.bytes().any(|byte| matches!(byte, b'#' | b'+'));
-        if wildcard && level.len() != 1 || level == "#" && levels.peek().is_some() {
+        let wildcard = level.iter().any(|byte| matches!(byte, b'#' | b'+'));
+        if wildcard && level.len() != 1 || level == b"#" && levels.peek().is_some() {
             return Err(InvalidTopicFilter::Wildcard);
         }
     }
     Ok(())
+}
+
+/// The levels between the slashes. Bytes, because splitting a `str` leaves a panic behind that the compiler cannot rule
+/// out; no other character of UTF-8 has a byte that is a slash.
+fn levels(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&byte| byte == b'/')
+}
+
+/// The first level and what follows its slash.
+fn split_level(text: &str) -> Option<(&str, &str)> {
+    let slash = text.bytes().position(|byte| byte == b'/')?;
+    let (level, rest) = text.split_at_checked(slash)?;
+    Some((level, rest.strip_prefix('/')?))
 }
 
 impl fmt::Display for TopicFilter<'_> {
