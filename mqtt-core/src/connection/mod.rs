@@ -23,6 +23,7 @@ pub use limits::ServerLimits;
 pub use receive::ReceiveError;
 pub use transmit::{Transmit, TransmitPayload};
 
+use crate::error::DecodeError;
 use crate::options::{Acknowledge, ConnectOptions};
 use crate::session::{Session, Storage};
 use crate::time::Instant;
@@ -230,6 +231,11 @@ impl<A: Aliases> Connection<A> {
             Phase::Connected if self.keep_alive.handle_timeout(now) => Err(self.fail(ConnectionError::PingrespTimeout)),
             _ => self.failure.map_or(Ok(()), Err),
         }
+    }
+
+    /// Framing cannot read what arrived: the connection is over, with a DISCONNECT that says why.
+    pub fn fail_framing(&mut self, error: DecodeError) -> ConnectionError {
+        self.fail(ConnectionError::Decode(error))
     }
 
     /// A source of a payload ended early or failed: the packet cannot be finished, so the connection is over. The message

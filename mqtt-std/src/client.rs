@@ -1,0 +1,195 @@
+//! The handle that applications hold.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mqtt_core::{InvalidTopicFilter, QoS, TopicFilter};
+use tokio::sync::watch;
+
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::options::IntoOptions;
+use crate::publish::Publish;
+use crate::routes::Queue;
+use crate::state::{Shared, Statistics};
+use crate::status::Status;
+use crate::subscription::Subscription;
+
+/// An MQTT client: a cheap handle to a connection that a task of its own drives.
+///
+/// Nothing is to be polled: a connected client works. Handles can be cloned and sent anywhere; the client ends with
+/// [`shutdown`](Self::shutdown), or when the last handle and the last [`Subscription`] are gone.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    status: watch::Receiver<Status>,
+    stream_capacity: usize,
+    keep_session: bool,
+    _alive: Arc<Alive>,
+}
+
+/// The last handle ends the client without a drain.
+struct Alive(Arc<Shared>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.command(|state, _| {
+            state.shutdown.get_or_insert_with(tokio::time::Instant::now);
+        });
+    }
+}
+
+impl Client {
+    /// Connects, and fails if the first attempt does; later the client reconnects by itself.
+    ///
+    /// `options` is an address (`mqtt://localhost`, see [`Options`](crate::Options)) or options.
+    ///
+    /// Dropped half-way, nothing stays behind.
+    ///
+    /// # Errors
+    /// The address or the will's topic is not valid; the broker cannot be reached or refuses the connection.
+    pub async fn connect(options: impl IntoOptions) -> Result<Self, Error> {
+        let client = Self::connect_retrying(options)?;
+        let mut status = client.status.clone();
+        loop {
+            match &*status.borrow_and_update() {
+                Status::Connected { .. } => break,
+                Status::Connecting => {}
+                Status::Waiting { error, .. } | Status::Closed { error: Some(error) } => {
+                    return Err(error.to_error());
+                }
+                Status::Closed { error: None } => return Err(Error::Closed),
+            }
+            status.changed().await.map_err(|_| Error::Closed)?;
+        }
+        Ok(client)
+    }
+
+    /// Returns at once and keeps trying to connect; what is published waits in the meantime.
+    ///
+    /// Call it within a tokio runtime: the client's task runs there.
+    ///
+    /// # Errors
+    /// The address or the will's topic is not valid.
+    pub fn connect_retrying(options: impl IntoOptions) -> Result<Self, Error> {
+        let options = options.into_options()?;
+        if let Some(will) = &options.will {
+            will.check()?;
+        }
+        let shared = Shared::new(&options);
+        let (sender, status) = watch::channel(Status::Connecting);
+        let client = Self {
+            shared: Arc::clone(&shared),
+            status,
+            stream_capacity: options.stream_capacity,
+            keep_session: options.keep_session,
+            _alive: Arc::new(Alive(Arc::clone(&shared))),
+        };
+        tokio::spawn(Driver::new(shared, options, sender).run());
+        Ok(client)
+    }
+
+    /// Publishes a message: `.await` waits until it is delivered, [`Publish::send`] until it is accepted.
+    ///
+    /// ```no_run
+    /// # async fn f(client: mqtt_std::Client) -> Result<(), mqtt_std::Error> {
+    /// use mqtt_std::QoS;
+    ///
+    /// client.publish("cellar/stairlamp/cmd", "on").qos(QoS::ExactlyOnce).retain().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn publish(&self, topic: impl AsRef<str>, payload: impl Into<Bytes>) -> Publish {
+        Publish::new(Arc::clone(&self.shared), topic.as_ref(), payload.into())
+    }
+
+    /// Subscribes to a filter and waits for the broker's answer.
+    ///
+    /// Dropped half-way, the subscription is undone.
+    ///
+    /// # Errors
+    /// As for [`subscribe_all`](Self::subscribe_all).
+    pub async fn subscribe(&self, filter: impl AsRef<str>, qos: QoS) -> Result<Subscription, Error> {
+        self.subscribe_all(&[(filter.as_ref(), qos)]).await
+    }
+
+    /// Subscribes to several filters with one stream, and waits for the broker's answer. A message that matches more than
+    /// one of them is in the stream once for each time the broker sends it.
+    ///
+    /// Dropped half-way, the subscription is undone.
+    ///
+    /// # Errors
+    /// A filter is not valid; the broker's limits do not allow it; the broker refuses one of them ([`Error::Rejected`]; the
+    /// others are undone); the client is closed.
+    pub async fn subscribe_all(&self, filters: &[(&str, QoS)]) -> Result<Subscription, Error> {
+        let checked = filters
+            .iter()
+            .map(|(filter, qos)| Ok(mqtt_core::Subscription::new(TopicFilter::new(filter)?, *qos)))
+            .collect::<Result<Vec<_>, InvalidTopicFilter>>()?;
+        let queue = Queue::new(self.stream_capacity);
+        let mut subscription = Subscription::new(Arc::clone(&self.shared), Arc::clone(&queue), self.keep_session);
+        let answer = self.shared.command(|state, _| {
+            let answer = state.subscribe(&checked)?;
+            // Before the answer: a retained message comes right behind it.
+            for (filter, _) in filters {
+                state.routes.add(filter, &queue);
+            }
+            Ok::<_, Error>(answer)
+        })?;
+        let codes = answer.await.map_err(|_| Error::Closed)?.map_err(Error::NotDelivered)?;
+        if let Some(refused) = codes.iter().find(|code| code.is_failure()) {
+            return Err(Error::Rejected(*refused));
+        }
+        subscription.grant(codes);
+        Ok(subscription)
+    }
+
+    /// The state of the connection, to be watched.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// What the client has done so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.shared.lock().statistics
+    }
+
+    /// Ends the client: accepts nothing more, waits at most `timeout` until what was accepted is delivered, and sends
+    /// DISCONNECT, which also ends the session unless it is to be kept. Returns how many messages were not delivered.
+    ///
+    /// Dropped half-way, the client ends all the same. A second call waits for the same end.
+    ///
+    /// # Errors
+    /// [`Error::NotDelivered`] cannot occur here; messages that were not delivered are counted, not an error.
+    pub async fn shutdown(&self, timeout: Duration) -> Result<Shutdown, Error> {
+        let ended = self.shared.ended.notified();
+        let mut ended = core::pin::pin!(ended);
+        ended.as_mut().enable();
+        let closed = self.shared.command(|state, _| {
+            state.shutdown.get_or_insert_with(|| tokio::time::Instant::now() + timeout);
+            state.closed
+        });
+        if !closed {
+            ended.await;
+        }
+        Ok(Shutdown { undelivered: self.shared.lock().undelivered_at_end })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("status", &*self.status.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// How a client ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use = "messages may not have been delivered"]
+pub struct Shutdown {
+    /// Messages that were accepted and have no acknowledgement, or were still waiting at QoS 0. Their receipts say which.
+    pub undelivered: usize,
+}

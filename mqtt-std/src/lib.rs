@@ -1,0 +1,54 @@
+//! An MQTT client for 5.0, 3.1.1 and 3.1 on tokio, on the machine of [`mqtt_core`].
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use mqtt_std::{Client, QoS};
+//!
+//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect("mqtt://localhost").await?;
+//! let mut lamps = client.subscribe("cellar/+/status", QoS::AtLeastOnce).await?;
+//! client.publish("cellar/stairlamp/cmd", "on").qos(QoS::ExactlyOnce).retain().await?;
+//! while let Some(message) = lamps.next().await {
+//!     println!("{} {}", message.topic(), message.payload_str()?);
+//! }
+//! client.shutdown(Duration::from_secs(5)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every rule about MQTT is in the core; this crate moves bytes, waits and routes. What it has so far: TCP, publish at every
+//! QoS with receipts, bounded streams that push back to the broker, reconnecting with resubscription, wills, sessions.
+//!
+//! # Features
+//!
+//! `testkit`: a small broker in the process, for tests and demonstrations.
+
+mod client;
+mod driver;
+mod error;
+mod link;
+mod message;
+mod options;
+mod outbox;
+mod publish;
+mod random;
+mod replies;
+mod routes;
+mod state;
+mod status;
+mod storage;
+mod subscription;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
+pub use client::{Client, Shutdown};
+pub use error::{Error, InvalidUrl};
+pub use message::Message;
+pub use mqtt_core::{
+    Backoff, CleanStart, ConnectionError, Fallback, Loss, Outcome, ProtocolVersion, QoS, ReasonCode, UsageError,
+};
+pub use options::{IntoOptions, Options, Will};
+pub use publish::{Delivered, Publish, Receipt};
+pub use state::Statistics;
+pub use status::{Cause, Status};
+pub use subscription::Subscription;

@@ -1,0 +1,283 @@
+//! One connection: moves bytes between a transport and the machine.
+
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use mqtt_core::{Event, Framing, Instant, ProtocolVersion, ReceiveError};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use crate::message::Message;
+use crate::routes::Queue;
+use crate::state::{Shared, State};
+use crate::status::Cause;
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    /// The client was shut down.
+    Shutdown,
+    /// Something failed.
+    Failed(Cause),
+}
+
+/// A transport and what was read from it.
+pub(crate) struct Link<T> {
+    shared: Arc<Shared>,
+    transport: T,
+    framing: Framing,
+    input: BytesMut,
+    /// A message that some full streams have not taken yet, and until when that may last.
+    stalled: Option<Stalled>,
+    maximum_packet_size: usize,
+    stall_timeout: Duration,
+    disconnecting: bool,
+    session_ends: bool,
+    on_connected: Box<dyn FnMut(bool) + Send>,
+}
+
+struct Stalled {
+    message: Message,
+    queues: VecDeque<Arc<Queue>>,
+    until: Instant,
+}
+
+/// What a link needs to know beside its transport.
+pub(crate) struct LinkOptions {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) maximum_packet_size: usize,
+    pub(crate) stall_timeout: Duration,
+    /// DISCONNECT ends the session.
+    pub(crate) session_ends: bool,
+    /// Told of CONNACK and whether the session is present.
+    pub(crate) on_connected: Box<dyn FnMut(bool) + Send>,
+}
+
+/// At least this much room before each read.
+const READ_SIZE: usize = 16 * 1024;
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
+    pub(crate) fn new(shared: Arc<Shared>, transport: T, options: LinkOptions) -> Self {
+        Self {
+            shared,
+            transport,
+            framing: Framing::new(options.version),
+            input: BytesMut::new(),
+            stalled: None,
+            maximum_packet_size: options.maximum_packet_size,
+            stall_timeout: options.stall_timeout,
+            disconnecting: false,
+            session_ends: options.session_ends,
+            on_connected: options.on_connected,
+        }
+    }
+
+    /// Drives the connection to its end.
+    pub(crate) async fn run(mut self) -> End {
+        let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
+        core::future::poll_fn(|cx| self.poll(cx, sleep.as_mut())).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, mut sleep: Pin<&mut Sleep>) -> Poll<End> {
+        loop {
+            if let Some(end) = self.work(cx) {
+                return Poll::Ready(end);
+            }
+            let moved = match (self.poll_write(cx), self.poll_read(cx)) {
+                (Err(error), _) | (_, Err(error)) => return Poll::Ready(End::Failed(error)),
+                (Ok(wrote), Ok(read)) => wrote | read,
+            };
+            if moved {
+                continue;
+            }
+            let Some(deadline) = self.deadline() else { return Poll::Pending };
+            if sleep.deadline() != deadline {
+                sleep.as_mut().reset(deadline);
+            }
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = self.shared.now();
+            // The error is found by `work`.
+            let _ = self.shared.lock().machine.handle_timeout(now);
+        }
+    }
+
+    /// Everything that needs no transport: what was read, outcomes, what is to be written, the end.
+    fn work(&mut self, cx: &Context<'_>) -> Option<End> {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        state.set_driver(cx.waker());
+        let now = shared.now();
+        self.unstall(&mut state, now);
+        let mut resolved = self.take_input(&mut state, now);
+        resolved |= state.resolve_outcomes();
+        state.fill_outbox(now);
+        // What could not be sent has its outcome by now.
+        resolved |= state.resolve_outcomes();
+        let end = self.check_end(&mut state);
+        drop(state);
+        if resolved {
+            shared.room.notify_waiters();
+        }
+        end
+    }
+
+    /// Gives what was read to the machine, as long as nothing holds it up; tells whether something got its outcome.
+    fn take_input(&mut self, state: &mut State, now: Instant) -> bool {
+        let mut resolved = false;
+        while self.stalled.is_none() {
+            let (input, len) = match self.framing.next(&self.input, self.maximum_packet_size) {
+                Ok(Some(found)) => found,
+                Ok(None) => break,
+                Err(error) => {
+                    state.machine.connection.fail_framing(error);
+                    break;
+                }
+            };
+            let State { machine, routes, replies, statistics, .. } = state;
+            match machine.receive(now, input) {
+                Ok(Some(Event::Message(message))) => {
+                    statistics.received += 1;
+                    let queues = routes.matching(message.topic);
+                    if queues.is_empty() {
+                        statistics.unrouted += 1;
+                    } else {
+                        let until = now.plus_millis(u64::try_from(self.stall_timeout.as_millis()).unwrap_or(u64::MAX));
+                        let message = Message::new(&message);
+                        self.stalled = Some(Stalled { message, queues: queues.into(), until });
+                    }
+                }
+                Ok(Some(Event::Published { packet_identifier, reason_code, .. })) => {
+                    replies.published(packet_identifier, reason_code);
+                    resolved = true;
+                }
+                Ok(Some(
+                    Event::Subscribed { packet_identifier, reason_codes, .. }
+                    | Event::Unsubscribed { packet_identifier, reason_codes, .. },
+                )) => {
+                    replies.answered(packet_identifier, reason_codes);
+                    resolved = true;
+                }
+                Ok(Some(Event::Connected(connected))) => {
+                    let present = connected.session_present;
+                    statistics.connections += 1;
+                    (self.on_connected)(present);
+                }
+                Ok(Some(Event::Skipped { message, payload_len })) => {
+                    tracing::warn!(topic = %message.topic, payload_len, "message is too large and was skipped");
+                    statistics.skipped += 1;
+                }
+                Ok(Some(Event::Renewed { refused, .. })) if refused > 0 => {
+                    tracing::warn!(refused, "the broker refused to renew subscriptions");
+                }
+                // What ends the connection is found by `check_end`.
+                Ok(_) | Err(ReceiveError::Connection(_)) => {}
+                Err(ReceiveError::NotReady) => break,
+            }
+            self.input.advance(len);
+            self.unstall(state, now);
+        }
+        resolved
+    }
+
+    /// Puts the message that is held up into the streams that have room now.
+    fn unstall(&mut self, state: &mut State, now: Instant) {
+        let Some(stalled) = &mut self.stalled else { return };
+        stalled.queues.retain(|queue| !queue.push(&stalled.message));
+        if !stalled.queues.is_empty() && now >= stalled.until {
+            let (topic, streams) = (stalled.message.topic(), stalled.queues.len());
+            tracing::warn!(topic, streams, "a full stream did not take a message in time");
+            state.statistics.dropped += streams as u64;
+            stalled.queues.clear();
+        }
+        let free = stalled.queues.is_empty();
+        state.machine.set_reading(now, free);
+        if free {
+            self.stalled = None;
+        }
+    }
+
+    fn check_end(&mut self, state: &mut State) -> Option<End> {
+        let machine = &mut state.machine;
+        if !self.disconnecting
+            && machine.connection.failure().is_none()
+            && let Some(deadline) = state.shutdown
+            && (state.is_drained() || tokio::time::Instant::now() >= deadline)
+        {
+            self.disconnecting = true;
+            state.disconnect(self.session_ends);
+        }
+        if !state.machine.is_closed() || !state.outbox.is_empty() {
+            return None;
+        }
+        match state.machine.connection.failure() {
+            _ if self.disconnecting => Some(End::Shutdown),
+            Some(error) => Some(End::Failed(Cause::Connection(error))),
+            None => Some(End::Failed(Cause::ConnectionLost)),
+        }
+    }
+
+    /// Writes what the transport takes; tells whether it took something.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
+        let mut state = self.shared.lock();
+        if state.outbox.is_empty() {
+            let _ = Pin::new(&mut self.transport).poll_flush(cx).map_err(io_cause)?;
+            return Ok(false);
+        }
+        let (bytes, payload) = state.outbox.parts();
+        let slices = [IoSlice::new(bytes), IoSlice::new(payload)];
+        match Pin::new(&mut self.transport).poll_write_vectored(cx, &slices) {
+            Poll::Ready(Ok(0)) => Err(Cause::ConnectionLost),
+            Poll::Ready(Ok(len)) => {
+                let now = self.shared.now();
+                state.outbox.advance(len);
+                state.machine.transmitted(now, len);
+                Ok(true)
+            }
+            Poll::Ready(Err(error)) => Err(io_cause(error)),
+            Poll::Pending => Ok(false),
+        }
+    }
+
+    /// Reads what there is, unless a stream is full; tells whether there was something.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
+        if self.stalled.is_some() || self.input.len() >= self.maximum_packet_size.max(READ_SIZE) {
+            return Ok(false);
+        }
+        let start = self.input.len();
+        self.input.resize(start + READ_SIZE, 0);
+        let mut buffer = ReadBuf::new(self.input.get_mut(start..).unwrap_or(&mut []));
+        let polled = Pin::new(&mut self.transport).poll_read(cx, &mut buffer);
+        let filled = buffer.filled().len();
+        self.input.truncate(start + filled);
+        match polled {
+            Poll::Ready(Ok(())) if filled == 0 => Err(Cause::ConnectionLost),
+            Poll::Ready(Ok(())) => {
+                let now = self.shared.now();
+                self.shared.lock().machine.bytes_received(now);
+                Ok(true)
+            }
+            Poll::Ready(Err(error)) => Err(io_cause(error)),
+            Poll::Pending => Ok(false),
+        }
+    }
+
+    /// The earliest moment at which there is something to do.
+    fn deadline(&self) -> Option<tokio::time::Instant> {
+        let state = self.shared.lock();
+        let machine = state.machine.poll_timeout();
+        let stall = self.stalled.as_ref().map(|stalled| stalled.until);
+        let shutdown = if self.disconnecting { None } else { state.shutdown };
+        [machine, stall].into_iter().flatten().map(|moment| self.shared.at(moment)).chain(shutdown).min()
+    }
+}
+
+fn io_cause(error: std::io::Error) -> Cause {
+    Cause::Io(error.kind())
+}

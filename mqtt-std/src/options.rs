@@ -1,0 +1,418 @@
+//! Where to connect to, and how.
+
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+
+use bytes::Bytes;
+use mqtt_core::{
+    Backoff, CleanStart, ConnectOptions, Fallback, GeneratedClientIdentifier, Loss, Properties, Property,
+    ProtocolVersion, QoS, TopicName,
+};
+
+use crate::error::{Error, InvalidUrl};
+
+/// How a [`Client`](crate::Client) connects and behaves.
+///
+/// ```
+/// use mqtt_std::Options;
+///
+/// let options: Options = "mqtt://alice:secret@localhost:1884?client_id=pump-7".parse()?;
+/// let options = options.keep_alive(30);
+/// # Ok::<(), mqtt_std::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) client_identifier: String,
+    pub(crate) version: ProtocolVersion,
+    pub(crate) fallback: Fallback,
+    pub(crate) keep_alive: u16,
+    pub(crate) clean_start: CleanStart,
+    pub(crate) keep_session: bool,
+    pub(crate) expect_session: bool,
+    pub(crate) session_expiry_interval: u32,
+    pub(crate) will: Option<Will>,
+    user_name: Option<String>,
+    password: Option<Bytes>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) backoff: Backoff,
+    pub(crate) in_flight: u16,
+    pub(crate) storage: usize,
+    pub(crate) queue: usize,
+    pub(crate) stream_capacity: usize,
+    pub(crate) stall_timeout: Duration,
+    pub(crate) maximum_packet_size: u32,
+}
+
+impl Options {
+    /// Options for a broker at this host and port, over TCP.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            client_identifier: GeneratedClientIdentifier::new(crate::random::bytes()).as_str().to_owned(),
+            version: ProtocolVersion::V5_0,
+            fallback: Fallback::ON,
+            keep_alive: 60,
+            clean_start: CleanStart::First,
+            keep_session: false,
+            expect_session: false,
+            session_expiry_interval: 300,
+            will: None,
+            user_name: None,
+            password: None,
+            connect_timeout: Duration::from_secs(10),
+            backoff: Backoff::new(),
+            in_flight: 1_024,
+            storage: 256 << 20,
+            queue: 1_024,
+            stream_capacity: 256,
+            stall_timeout: Duration::from_secs(30),
+            maximum_packet_size: 16 << 20,
+        }
+    }
+
+    /// Sets the Client Identifier; default: 23 random characters. An empty one lets the broker choose.
+    #[must_use]
+    pub fn client_identifier(mut self, client_identifier: impl Into<String>) -> Self {
+        self.client_identifier = client_identifier.into();
+        self
+    }
+
+    /// Sets the version to ask for; default: 5.0, and 3.1.1 if the broker refuses that. With a version set there is no fallback.
+    #[must_use]
+    pub const fn version(mut self, version: ProtocolVersion) -> Self {
+        self.version = version;
+        self.fallback = Fallback::OFF;
+        self
+    }
+
+    /// Sets when to speak 3.1.1 with a broker that does not speak 5.0; default: [`Fallback::ON`].
+    #[must_use]
+    pub const fn fallback(mut self, fallback: Fallback) -> Self {
+        self.fallback = fallback;
+        self
+    }
+
+    /// Sets the Keep Alive in seconds; default: 60; 0: none.
+    #[must_use]
+    pub const fn keep_alive(mut self, seconds: u16) -> Self {
+        self.keep_alive = seconds;
+        self
+    }
+
+    /// Sets when a new session is asked for (5.0); default: [`CleanStart::First`].
+    #[must_use]
+    pub const fn clean_start(mut self, clean_start: CleanStart) -> Self {
+        self.clean_start = clean_start;
+        self
+    }
+
+    /// Sets for how many seconds the broker keeps the session after the connection (5.0); default: 300.
+    #[must_use]
+    pub const fn session_expiry_interval(mut self, seconds: u32) -> Self {
+        self.session_expiry_interval = seconds;
+        self
+    }
+
+    /// Keeps the session at the broker and resumes it, as `mosquitto_sub -c` does: the first connection too takes up what the
+    /// broker has for the Client Identifier. In 3.1.1 this is Clean Session 0; default: no.
+    #[must_use]
+    pub const fn keep_session(mut self) -> Self {
+        self.keep_session = true;
+        self.expect_session = true;
+        self.clean_start = CleanStart::Never;
+        self
+    }
+
+    /// Sets the message that the broker publishes when the connection dies; default: none.
+    #[must_use]
+    pub fn will(mut self, will: Will) -> Self {
+        self.will = Some(will);
+        self
+    }
+
+    /// Sets the user name; default: none.
+    #[must_use]
+    pub fn user_name(mut self, user_name: impl Into<String>) -> Self {
+        self.user_name = Some(user_name.into());
+        self
+    }
+
+    /// Sets the password; default: none.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<Bytes>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Sets for how long an attempt to connect may take, name look-up included; default: 10 s. CONNACK has 10 s of its own.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets when to try again after a connection is lost.
+    #[must_use]
+    pub const fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Sets how many publishes at QoS 1 and 2, subscribes and unsubscribes may wait for their outcome, and how many messages
+    /// the broker may send unacknowledged; default: 1,024. Beyond that a publish waits.
+    #[must_use]
+    pub const fn in_flight(mut self, exchanges: u16) -> Self {
+        self.in_flight = if exchanges == 0 { 1 } else { exchanges };
+        self
+    }
+
+    /// Sets how many bytes of messages at QoS 1 and 2 may wait for their outcome; default: 256 MiB. Beyond that a publish waits.
+    #[must_use]
+    pub const fn storage(mut self, bytes: usize) -> Self {
+        self.storage = bytes;
+        self
+    }
+
+    /// Sets how many messages at QoS 0 may wait to be sent; default: 1,024. Beyond that a publish waits.
+    #[must_use]
+    pub const fn queue(mut self, messages: usize) -> Self {
+        self.queue = if messages == 0 { 1 } else { messages };
+        self
+    }
+
+    /// Sets how many messages wait in a subscription's stream; default: 256. When it is full nothing more is read from the
+    /// broker, for at most [`stall_timeout`](Self::stall_timeout).
+    #[must_use]
+    pub const fn stream_capacity(mut self, messages: usize) -> Self {
+        self.stream_capacity = if messages == 0 { 1 } else { messages };
+        self
+    }
+
+    /// Sets for how long a full stream may stop the reading; default: 30 s. After that the message is dropped for that
+    /// stream, counted in [`Statistics::dropped`](crate::Statistics::dropped) and logged.
+    #[must_use]
+    pub const fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.stall_timeout = timeout;
+        self
+    }
+
+    /// Sets the largest packet in bytes that is received; default: 16 MiB. In 5.0 the broker is told; in 3.1.1 a larger
+    /// message is skipped, acknowledged and counted.
+    #[must_use]
+    pub const fn maximum_packet_size(mut self, bytes: u32) -> Self {
+        self.maximum_packet_size = if bytes < 64 { 64 } else { bytes };
+        self
+    }
+
+    /// The options of CONNECT in a version, and what that version cannot say. `will` is lent by
+    /// [`Will::properties`].
+    pub(crate) fn connect_options<'a>(
+        &'a self,
+        version: ProtocolVersion,
+        will_properties: &'a [Property<'a>],
+    ) -> (ConnectOptions<'a>, Loss) {
+        let mut options = ConnectOptions::new(&self.client_identifier)
+            .clean_start(self.clean_start)
+            .session_expiry_interval(self.session_expiry_interval)
+            .keep_session(self.keep_session)
+            .keep_alive(self.keep_alive)
+            .maximum_packet_size(self.maximum_packet_size);
+        options.user_name = self.user_name.as_deref();
+        options.password = self.password.as_deref();
+        options.will = self.will.as_ref().and_then(|will| will.lend(will_properties));
+        if version == ProtocolVersion::V5_0 {
+            return (options, Loss::default());
+        }
+        options.for_version(version)
+    }
+}
+
+impl fmt::Debug for Options {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("client_identifier", &self.client_identifier)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FromStr for Options {
+    type Err = Error;
+
+    /// Reads `mqtt://[user[:password]@]host[:port][?client_id=...]`. User name, password and identifier may be
+    /// percent-encoded; the port is 1883 where there is none.
+    fn from_str(url: &str) -> Result<Self, Error> {
+        let rest = url.strip_prefix("mqtt://").or_else(|| url.strip_prefix("tcp://")).ok_or(InvalidUrl::Scheme)?;
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let rest = rest.trim_end_matches('/');
+        let (credentials, address) = match rest.rsplit_once('@') {
+            Some((credentials, address)) => (Some(credentials), address),
+            None => (None, rest),
+        };
+        let (host, port) = split_address(address)?;
+        let mut options = Self::new(host, port);
+        if let Some(credentials) = credentials {
+            let (user, password) = match credentials.split_once(':') {
+                Some((user, password)) => (user, Some(password)),
+                None => (credentials, None),
+            };
+            options.user_name = Some(decode(user)?);
+            options.password = password.map(decode).transpose()?.map(Bytes::from);
+        }
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("client_id", value)) => options.client_identifier = decode(value)?,
+                _ => return Err(InvalidUrl::Parameter.into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Host and port; an IPv6 address stands in brackets.
+fn split_address(address: &str) -> Result<(&str, u16), InvalidUrl> {
+    let (host, port) = if let Some(rest) = address.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or(InvalidUrl::Host)?;
+        (host, rest.strip_prefix(':'))
+    } else {
+        match address.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (address, None),
+        }
+    };
+    if host.is_empty() {
+        return Err(InvalidUrl::Host);
+    }
+    let port = port.map_or(Ok(1883), |port| port.parse().map_err(|_| InvalidUrl::Port))?;
+    Ok((host, port))
+}
+
+fn decode(text: &str) -> Result<String, InvalidUrl> {
+    let decoded = percent_encoding::percent_decode_str(text).decode_utf8().map_err(|_| InvalidUrl::Encoding)?;
+    Ok(decoded.into_owned())
+}
+
+/// What a client can be made from: an address, or [`Options`].
+pub trait IntoOptions {
+    /// The options.
+    ///
+    /// # Errors
+    /// The address cannot be understood.
+    fn into_options(self) -> Result<Options, Error>;
+}
+
+impl IntoOptions for Options {
+    fn into_options(self) -> Result<Options, Error> {
+        Ok(self)
+    }
+}
+
+impl IntoOptions for &str {
+    fn into_options(self) -> Result<Options, Error> {
+        self.parse()
+    }
+}
+
+impl IntoOptions for String {
+    fn into_options(self) -> Result<Options, Error> {
+        self.parse()
+    }
+}
+
+/// The message that the broker publishes when a connection dies without a DISCONNECT, §3.1.2.5.
+#[derive(Clone, Debug)]
+pub struct Will {
+    topic: String,
+    payload: Bytes,
+    qos: QoS,
+    retain: bool,
+    delay: Option<u32>,
+}
+
+impl Will {
+    /// A will at QoS 0, not retained.
+    #[must_use]
+    pub fn new(topic: impl Into<String>, payload: impl Into<Bytes>) -> Self {
+        Self { topic: topic.into(), payload: payload.into(), qos: QoS::AtMostOnce, retain: false, delay: None }
+    }
+
+    /// Sets the QoS.
+    #[must_use]
+    pub const fn qos(mut self, qos: QoS) -> Self {
+        self.qos = qos;
+        self
+    }
+
+    /// Asks the broker to keep the message for later subscribers.
+    #[must_use]
+    pub const fn retain(mut self) -> Self {
+        self.retain = true;
+        self
+    }
+
+    /// Sets how many seconds the broker waits before it publishes (5.0).
+    #[must_use]
+    pub const fn delay(mut self, seconds: u32) -> Self {
+        self.delay = Some(seconds);
+        self
+    }
+
+    /// Its properties, to be lent to [`Options::connect_options`].
+    pub(crate) fn properties(&self) -> Vec<Property<'static>> {
+        self.delay.map(Property::WillDelayInterval).into_iter().collect()
+    }
+
+    fn lend<'a>(&'a self, properties: &'a [Property<'a>]) -> Option<mqtt_core::Will<'a>> {
+        let topic = TopicName::new(&self.topic).ok()?;
+        let properties = Properties::new(properties);
+        Some(mqtt_core::Will { topic, payload: &self.payload, qos: self.qos, retain: self.retain, properties })
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        TopicName::new(&self.topic).map(drop).map_err(Error::InvalidTopicName)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_who_and_where() {
+        let options: Options = "mqtt://al%40ice:se:cret@[::1]:2000/?client_id=pump%207".parse().unwrap();
+        assert_eq!((options.host.as_str(), options.port), ("::1", 2000));
+        assert_eq!(options.user_name.as_deref(), Some("al@ice"));
+        assert_eq!(options.password.as_deref(), Some(&b"se:cret"[..]));
+        assert_eq!(options.client_identifier, "pump 7");
+        let options: Options = "mqtt://localhost".parse().unwrap();
+        assert_eq!((options.host.as_str(), options.port), ("localhost", 1883));
+        assert_eq!(options.client_identifier.len(), 23);
+    }
+
+    #[test]
+    fn what_a_url_cannot_say_is_refused_by_name() {
+        for (url, error) in [
+            ("http://localhost", InvalidUrl::Scheme),
+            ("mqtt://", InvalidUrl::Host),
+            ("mqtt://localhost:x", InvalidUrl::Port),
+            ("mqtt://localhost?colour=red", InvalidUrl::Parameter),
+            ("mqtt://%ff@localhost", InvalidUrl::Encoding),
+        ] {
+            assert!(matches!(url.parse::<Options>(), Err(Error::InvalidUrl(found)) if found == error), "{url}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let options: Options = "mqtt://alice:secret@localhost".parse().unwrap();
+        assert!(!std::format!("{options:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,147 @@
+//! Publishing: accepted and acknowledged are two steps.
+
+use core::future::{Future, IntoFuture};
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mqtt_core::{PublishRequest, QoS, ReasonCode, TopicName};
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+use crate::replies::Answer;
+use crate::state::Shared;
+
+/// A message about to be published; see [`Client::publish`](crate::Client::publish).
+///
+/// `.await` waits until it is delivered; [`send`](Self::send) until it is accepted, and returns the receipt.
+#[derive(Debug)]
+#[must_use = "a message is published by `.await` or `send`"]
+pub struct Publish {
+    shared: Arc<Shared>,
+    publication: Publication,
+}
+
+/// A message that owns its parts.
+#[derive(Clone, Debug)]
+pub(crate) struct Publication {
+    topic: Arc<str>,
+    pub(crate) payload: Bytes,
+    qos: QoS,
+    retain: bool,
+    message_expiry_interval: Option<u32>,
+}
+
+impl Publication {
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(crate) fn request(&self) -> Result<PublishRequest<'_>, Error> {
+        let mut request = PublishRequest::new(TopicName::new(&self.topic)?).qos(self.qos).retain(self.retain);
+        request.message_expiry_interval = self.message_expiry_interval;
+        Ok(request)
+    }
+}
+
+impl Publish {
+    pub(crate) fn new(shared: Arc<Shared>, topic: &str, payload: Bytes) -> Self {
+        let publication = Publication {
+            topic: topic.into(),
+            payload,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            message_expiry_interval: None,
+        };
+        Self { shared, publication }
+    }
+
+    /// Sets the QoS; default: 0.
+    pub fn qos(mut self, qos: QoS) -> Self {
+        self.publication.qos = qos;
+        self
+    }
+
+    /// Asks the broker to keep the message for later subscribers.
+    pub fn retain(mut self) -> Self {
+        self.publication.retain = true;
+        self
+    }
+
+    /// Sets after how many seconds the message is no longer wanted: one that was not sent by then is not sent. In 5.0 the broker is
+    /// told how many are left.
+    pub fn message_expiry_interval(mut self, seconds: u32) -> Self {
+        self.publication.message_expiry_interval = Some(seconds);
+        self
+    }
+
+    /// Waits until the message is accepted: at QoS 0 for its place in the queue, at QoS 1 and 2 in the session, which keeps it
+    /// over reconnects.
+    ///
+    /// Dropped before it is done, nothing is published.
+    ///
+    /// # Errors
+    /// The topic is not valid; the broker's limits do not allow the message; the client is closed.
+    pub async fn send(self) -> Result<Receipt, Error> {
+        loop {
+            let room = self.shared.room.notified();
+            let mut room = core::pin::pin!(room);
+            room.as_mut().enable();
+            if let Some(receiver) = self.shared.command(|state, now| state.publish(now, &self.publication))? {
+                return Ok(Receipt { receiver });
+            }
+            room.await;
+        }
+    }
+
+    /// Publishes now or not at all: never waits.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send); `Usage(InFlightFull)` if it would have to wait.
+    pub fn try_send(self) -> Result<Receipt, Error> {
+        let receiver = self.shared.command(|state, now| state.publish(now, &self.publication))?;
+        receiver.map(|receiver| Receipt { receiver }).ok_or(Error::Usage(mqtt_core::UsageError::InFlightFull))
+    }
+}
+
+impl IntoFuture for Publish {
+    type Output = Result<Delivered, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Waits until the message is delivered; see [`Receipt`]. Dropped half-way, the message may be published all the same.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await?.await })
+    }
+}
+
+/// Tells what became of an accepted message. Always resolves; dropping it changes nothing for the message.
+#[derive(Debug)]
+#[must_use = "a receipt tells what became of the message"]
+pub struct Receipt {
+    /// `None`: QoS 0, which nobody acknowledges.
+    receiver: Option<oneshot::Receiver<Answer>>,
+}
+
+/// How a message was delivered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Delivered {
+    /// QoS 0: accepted for sending, once.
+    Queued,
+    /// QoS 1 and 2: the broker has it. The Reason Code is success, or says that nobody was there to get it.
+    Acknowledged(ReasonCode),
+}
+
+impl Future for Receipt {
+    type Output = Result<Delivered, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(receiver) = &mut self.receiver else { return Poll::Ready(Ok(Delivered::Queued)) };
+        Poll::Ready(match ready!(Pin::new(receiver).poll(cx)) {
+            Ok(Ok(reason)) if reason.is_failure() => Err(Error::Rejected(reason)),
+            Ok(Ok(reason)) => Ok(Delivered::Acknowledged(reason)),
+            Ok(Err(outcome)) => Err(Error::NotDelivered(outcome)),
+            Err(_) => Err(Error::Closed),
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! The memory of a session on a host: it grows with what is in flight, up to a limit.
+
+mod aliases;
+mod free_slots;
+mod subscriptions;
+mod table;
+
+pub(crate) use aliases::HeapAliases;
+pub(crate) use subscriptions::HeapSubscriptions;
+
+use bytes::Bytes;
+use mqtt_core::{Arrival, Exchange, PacketIdentifier, Storage, StorageFull, Table};
+use table::HeapTable;
+
+/// A session's exchanges and messages; payloads are shared, not copied.
+#[derive(Debug)]
+pub(crate) struct HeapStorage {
+    outgoing: HeapTable<Exchange>,
+    incoming: HeapTable<Arrival>,
+    messages: HeapTable<StoredMessage>,
+    client_identifier: String,
+    /// Bytes of all messages.
+    used: usize,
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct StoredMessage {
+    head: Vec<u8>,
+    payload: Bytes,
+}
+
+impl StoredMessage {
+    fn len(&self) -> usize {
+        self.head.len().saturating_add(self.payload.len())
+    }
+}
+
+impl HeapStorage {
+    /// At most `exchanges` of each direction, and `bytes` of messages.
+    pub(crate) const fn new(exchanges: u16, bytes: usize) -> Self {
+        Self {
+            outgoing: HeapTable::new(exchanges),
+            incoming: HeapTable::new(exchanges),
+            messages: HeapTable::new(exchanges),
+            client_identifier: String::new(),
+            used: 0,
+            limit: bytes,
+        }
+    }
+
+    /// The payload of a message, to be kept beyond the lock.
+    pub(crate) fn shared_payload(&self, packet_identifier: PacketIdentifier) -> Bytes {
+        self.messages.get(packet_identifier).map_or_else(Bytes::new, |message| message.payload.clone())
+    }
+}
+
+impl Storage for HeapStorage {
+    type Outgoing = HeapTable<Exchange>;
+    type Incoming = HeapTable<Arrival>;
+    type Payload<'p> = Bytes;
+
+    fn outgoing(&self) -> &Self::Outgoing {
+        &self.outgoing
+    }
+
+    fn outgoing_mut(&mut self) -> &mut Self::Outgoing {
+        &mut self.outgoing
+    }
+
+    fn incoming(&self) -> &Self::Incoming {
+        &self.incoming
+    }
+
+    fn incoming_mut(&mut self) -> &mut Self::Incoming {
+        &mut self.incoming
+    }
+
+    fn allocate(&mut self, id: PacketIdentifier, head_len: usize, payload: Bytes) -> Result<&mut [u8], StorageFull> {
+        let needed = head_len.saturating_add(payload.len());
+        let free = self.limit.saturating_sub(self.used);
+        let full = StorageFull { needed, free };
+        if needed > free || !self.messages.insert(id, StoredMessage { head: vec![0; head_len], payload }) {
+            return Err(full);
+        }
+        self.used = self.used.saturating_add(needed);
+        self.messages.get_mut(id).map(|message| message.head.as_mut_slice()).ok_or(full)
+    }
+
+    fn head(&self, id: PacketIdentifier) -> &[u8] {
+        self.messages.get(id).map_or(&[], |message| &message.head)
+    }
+
+    fn payload(&self, id: PacketIdentifier) -> &[u8] {
+        self.messages.get(id).map_or(&[], |message| &message.payload)
+    }
+
+    fn release(&mut self, id: PacketIdentifier) {
+        if let Some(message) = self.messages.remove(id) {
+            self.used = self.used.saturating_sub(message.len());
+        }
+    }
+
+    fn client_identifier(&self) -> &str {
+        &self.client_identifier
+    }
+
+    fn set_client_identifier(&mut self, client_identifier: &str) -> Result<(), StorageFull> {
+        client_identifier.clone_into(&mut self.client_identifier);
+        Ok(())
+    }
+
+    fn payload_from(bytes: &[u8]) -> Bytes {
+        Bytes::copy_from_slice(bytes)
+    }
+}

@@ -1,0 +1,82 @@
+//! A stream of messages.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::sync::Arc;
+
+use futures_core::Stream;
+use mqtt_core::ReasonCode;
+
+use crate::message::Message;
+use crate::routes::{Queue, Taken};
+use crate::state::Shared;
+
+/// The messages of one subscription, in the order of their arrival; see [`Client::subscribe`](crate::Client::subscribe).
+///
+/// The stream is bounded: while it is full nothing is read from the broker, so a slow reader slows the broker down. Dropping it
+/// unsubscribes, unless the session is to be kept or another stream has the same filter.
+#[derive(Debug)]
+#[must_use = "messages are in the stream"]
+pub struct Subscription {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    granted: Vec<ReasonCode>,
+    keep: bool,
+}
+
+impl Subscription {
+    pub(crate) fn new(shared: Arc<Shared>, queue: Arc<Queue>, keep: bool) -> Self {
+        Self { shared, queue, granted: Vec::new(), keep }
+    }
+
+    pub(crate) fn grant(&mut self, granted: Vec<ReasonCode>) {
+        self.granted = granted;
+    }
+
+    /// The QoS that the broker granted, for each filter in its order.
+    #[must_use]
+    pub fn granted(&self) -> &[ReasonCode] {
+        &self.granted
+    }
+
+    /// Waits for the next message; `None` once the client is closed and all messages were taken.
+    ///
+    /// May be dropped at any moment: no message is lost.
+    pub async fn next(&mut self) -> Option<Message> {
+        core::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
+        match self.queue.pop(cx.waker()) {
+            Taken::Message { message, unblocks } => {
+                if unblocks {
+                    self.shared.command(|_, _| ());
+                }
+                Poll::Ready(Some(message))
+            }
+            Taken::Empty => Poll::Pending,
+            Taken::Closed => Poll::Ready(None),
+        }
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.poll(cx)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.shared.command(|state, _| {
+            for filter in state.routes.remove(&self.queue) {
+                if !self.keep && !state.closed {
+                    state.unsubscribe(&filter);
+                }
+            }
+        });
+    }
+}
