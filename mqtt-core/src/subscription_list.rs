@@ -1,5 +1,6 @@
 //! The subscriptions to renew when the Server has lost the session.
 
+use crate::codec::bytes::{close_gap, put};
 use crate::packet::{Subscription, SubscriptionOptions};
 use crate::types::{PacketIdentifier, ReasonCode, TopicFilter};
 
@@ -156,8 +157,9 @@ impl<const N: usize, const LEN: usize> SubscriptionList for ArraySubscriptions<N
         let index = found.unwrap_or(self.len);
         let text = subscription.filter.as_str().as_bytes();
         let Some(entry) = self.entries.get_mut(index) else { return false };
-        let Some(filter) = entry.filter.get_mut(..text.len()) else { return false };
-        filter.copy_from_slice(text);
+        if put(&mut entry.filter, text).is_none() {
+            return false;
+        }
         entry.filter_len = text.len() as u16;
         entry.options = subscription.options;
         entry.subscription_identifier = subscription_identifier;
@@ -171,9 +173,7 @@ impl<const N: usize, const LEN: usize> SubscriptionList for ArraySubscriptions<N
     /// Keeps the order of the others.
     fn remove(&mut self, filter: TopicFilter<'_>) {
         let Some(index) = self.position(filter) else { return };
-        if let Some(moved) = self.entries.get_mut(index..self.len).filter(|moved| !moved.is_empty()) {
-            moved.copy_within(1.., 0);
-        }
+        close_gap(self.entries.get_mut(index..self.len).unwrap_or_default());
         self.len = self.len.saturating_sub(1);
     }
 }

@@ -1,5 +1,6 @@
 //! Finds packets in the bytes that a transport delivers, in whatever pieces.
 
+use crate::codec::bytes::move_to_front;
 use crate::codec::variable_byte_integer;
 use crate::error::DecodeError;
 use crate::packet::PacketType;
@@ -171,11 +172,8 @@ impl<'b> Frames<'b> {
     /// Never empty once [`next`](Self::next) has returned `None`.
     pub fn space(&mut self) -> &mut [u8] {
         if self.start != 0 {
-            let (start, end) = (self.start, self.end);
-            if start <= end && end <= self.buffer.len() {
-                self.buffer.copy_within(start..end, 0);
-            }
-            self.end = end.saturating_sub(start);
+            move_to_front(self.buffer, self.start..self.end);
+            self.end = self.end.saturating_sub(self.start);
             self.start = 0;
         }
         self.buffer.get_mut(self.end..).unwrap_or_default()

@@ -1,5 +1,6 @@
 //! Writes the data types of §1.5 into a lent buffer.
 
+use super::bytes::put;
 use super::variable_byte_integer;
 use crate::error::EncodeError;
 use crate::types::string;
@@ -38,11 +39,7 @@ impl<'b> Writer<'b> {
 
     #[inline]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        if let Some((head, rest)) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len()) {
-            // Becomes a `memcpy`; `copy_from_slice` keeps its panic where it is not inlined.
-            for (to, from) in head.iter_mut().zip(bytes) {
-                *to = *from;
-            }
+        if let Some(rest) = put(core::mem::take(&mut self.rest), bytes) {
             self.rest = rest;
         }
     }

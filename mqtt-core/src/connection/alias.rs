@@ -1,5 +1,7 @@
 //! Topic Aliases, 5.0 §3.3.2.3.4: short names for topics, for the life of a connection.
 
+use crate::codec::bytes::put;
+
 /// Memory for Topic Aliases.
 ///
 /// [`NoAliases`] has none; [`ArrayAliases`] is the one without allocation.
@@ -96,10 +98,11 @@ impl<const LEN: usize> Topic<LEN> {
 
     fn set(&mut self, topic: &str) -> bool {
         let Ok(len) = u16::try_from(topic.len()) else { return false };
-        let Some(bytes) = self.bytes.get_mut(..topic.len()) else { return false };
-        bytes.copy_from_slice(topic.as_bytes());
-        self.len = len;
-        true
+        let fits = put(&mut self.bytes, topic.as_bytes()).is_some();
+        if fits {
+            self.len = len;
+        }
+        fits
     }
 }
 

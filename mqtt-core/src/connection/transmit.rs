@@ -1,6 +1,7 @@
 //! What leaves: one packet a call, in an order that keeps the standard's orders.
 
 use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
+use crate::codec::bytes::put;
 use crate::error::EncodeError;
 use crate::packet::{
     Ack, AckKind, Delivery, Disconnect, Packet, PublishHead, Sender, Subscribe, Subscription, Unsubscribe,
@@ -318,11 +319,11 @@ impl<A: Aliases> Connection<A> {
             self.aliases.set_outgoing(alias, topic.as_str());
         }
         self.progress.give_out((head_len as u64).saturating_add(u64::from(payload_len)));
-        let room = payload.and_then(|payload| Some((payload, out.get_mut(head_len..)?.get_mut(..payload.len())?)));
-        let Some((payload, room)) = room else { return Ok(Transmit { head_len, payload: place }) };
-        room.copy_from_slice(payload);
-        let head_len = head_len.saturating_add(payload.len());
-        Ok(Transmit { head_len, payload: TransmitPayload::None })
+        let copied = payload.and_then(|payload| put(out.get_mut(head_len..)?, payload)).is_some();
+        if !copied {
+            return Ok(Transmit { head_len, payload: place });
+        }
+        Ok(Transmit { head_len: head_len.saturating_add(payload_len as usize), payload: TransmitPayload::None })
     }
 
     /// The alias that was asked for, if the Server takes it; `None` if it is out of the Server's range.

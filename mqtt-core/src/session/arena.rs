@@ -1,6 +1,7 @@
 //! Messages of any length in one array.
 
 use super::storage::StorageFull;
+use crate::codec::bytes::{close_gap, move_to_front, put};
 use crate::types::PacketIdentifier;
 
 /// `N` messages in `BYTES` bytes, without gaps: what leaves makes what follows move up.
@@ -45,9 +46,7 @@ impl<const N: usize, const BYTES: usize> Arena<N, BYTES> {
         let block = self.blocks.get_mut(self.count).ok_or(full)?;
         let room = self.bytes.get_mut(self.used..).and_then(|rest| rest.get_mut(..needed)).ok_or(full)?;
         let (head, body) = room.split_at_mut_checked(head_len).ok_or(full)?;
-        if body.len() == payload.len() {
-            body.copy_from_slice(payload);
-        }
+        put(body, payload).ok_or(full)?;
         *block = Block { owner: owner.number(), head_len: head_len as u32, payload_len: payload.len() as u32 };
         self.count = self.count.saturating_add(1);
         self.used = self.used.saturating_add(needed);
@@ -87,17 +86,11 @@ impl<const N: usize, const BYTES: usize> Arena<N, BYTES> {
             start = start.saturating_add(block.len());
         }
         let Some((index, len)) = found else { return };
-        close_gap(self.bytes.get_mut(start..self.used), len);
-        close_gap(self.blocks.get_mut(index..self.count), 1);
+        let used = self.used.saturating_sub(start);
+        move_to_front(self.bytes.get_mut(start..).unwrap_or_default(), len..used);
+        close_gap(self.blocks.get_mut(index..self.count).unwrap_or_default());
         self.count = self.count.saturating_sub(1);
         self.used = self.used.saturating_sub(len);
-    }
-}
-
-/// Moves what follows the first `gap` elements to their place.
-fn close_gap<T: Copy>(elements: Option<&mut [T]>, gap: usize) {
-    if let Some(elements) = elements.filter(|elements| gap <= elements.len()) {
-        elements.copy_within(gap.., 0);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::types::{PacketIdentifier, QoS, ReasonCode};
 /// QoS 2:  Pubrec(waits) --acknowledge--> Pubrec(ready) --PUBREC sent--> AwaitPubrel --PUBREL--> Pubcomp --PUBCOMP sent--> gone
 ///                                               --PUBREC sent, failure--> gone
 /// ```
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Arrival {
     link: Link,
     stage: Stage,

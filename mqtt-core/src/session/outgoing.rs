@@ -20,7 +20,7 @@ use crate::types::{PacketIdentifier, QoS, ReasonCode};
 /// requests:   Subscribe --SUBACK--> done      Unsubscribe --UNSUBACK--> done
 /// any of them, without an answer: Ended, until its outcome is taken
 /// ```
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Exchange {
     link: Link,
     pub(crate) stage: Stage,

@@ -6,6 +6,7 @@ use super::arena::Arena;
 use super::incoming::Arrival;
 use super::outgoing::Exchange;
 use super::table::{ArrayTable, Table};
+use crate::codec::bytes::put;
 use crate::types::PacketIdentifier;
 
 /// Where exchanges in flight are kept, and messages wait until they are acknowledged.
@@ -170,7 +171,7 @@ impl<const OUT: usize, const IN: usize, const BYTES: usize> Storage for ArraySto
     fn set_client_identifier(&mut self, client_identifier: &str) -> Result<(), StorageFull> {
         let bytes = client_identifier.as_bytes();
         let full = StorageFull { needed: bytes.len(), free: Self::CLIENT_IDENTIFIER_LEN };
-        self.client_identifier.get_mut(..bytes.len()).ok_or(full)?.copy_from_slice(bytes);
+        put(&mut self.client_identifier, bytes).ok_or(full)?;
         self.client_identifier_len = bytes.len() as u8;
         Ok(())
     }
