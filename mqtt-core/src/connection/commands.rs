@@ -4,7 +4,7 @@ use super::transmit::{Outgoing, Transmit, TransmitPayload};
 use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
 use crate::error::EncodeError;
 use crate::packet::{
-    Delivery, Disconnect, Packet, PublishHead, Sender, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
+    Delivery, Disconnect, Packet, PacketType, PublishHead, Sender, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
 };
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::request::{Body, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};
@@ -194,7 +194,8 @@ impl<A: Aliases> Connection<A> {
     /// With a store a message at QoS 2 was acknowledged when it was recorded; this confirms that the application has it.
     ///
     /// # Errors
-    /// `Stale` if the token is void; `NotInVersion` for a refusal in 3.1.1; `RecordPending`.
+    /// `Stale` if the token is void; `NotInVersion` for a refusal in 3.1.1, `Encode(ReasonCodeNotAllowed)` for one that PUBACK or
+    /// PUBREC has not; `RecordPending`.
     pub fn acknowledge<S: Storage>(
         &self,
         session: &mut Session<S>,
@@ -203,6 +204,10 @@ impl<A: Aliases> Connection<A> {
     ) -> Result<(), UsageError> {
         if reason_code.is_failure() && !self.version.is_v5() {
             return Err(UsageError::NotInVersion);
+        }
+        let answer = if token.exactly_once { PacketType::Pubrec } else { PacketType::Puback };
+        if !reason_code.is_allowed_in(answer, Sender::Client) {
+            return Err(EncodeError::ReasonCodeNotAllowed(reason_code).into());
         }
         if session.has_pending_record() {
             return Err(UsageError::RecordPending);

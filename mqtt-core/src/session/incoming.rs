@@ -24,6 +24,8 @@ pub struct Arrival {
     queued: bool,
     /// PUBRECs owed: the Server may send its PUBLISH again before the first one leaves.
     owed: u8,
+    /// The connection on which its PUBLISH came last; it counts against our Receive Maximum on that one only.
+    connection: u16,
     /// The record that must be durable before the next packet may leave.
     record: u64,
 }
@@ -88,6 +90,10 @@ pub(crate) struct Acknowledgements {
     pubacks: List,
     pubrecs: List,
     pubcomps: List,
+    /// Numbers the connections; one long ago may have had the same number.
+    connection: u16,
+    /// PUBLISHes of this connection whose exchange is not over: what counts against our Receive Maximum (§4.9).
+    unacknowledged: u16,
 }
 
 /// What to do with a PUBLISH at QoS 1 or 2.
@@ -135,9 +141,11 @@ impl<S: Storage> Session<S> {
             delivery,
             queued: true,
             owed: 1,
+            connection: self.acknowledgements.connection,
             record: record.unwrap_or(0),
         };
         self.storage.incoming_mut().insert(id, arrival);
+        self.acknowledgements.unacknowledged = self.acknowledgements.unacknowledged.saturating_add(1);
         self.next_delivery = DeliveryNumber(delivery.0.saturating_add(1));
         let queue = if exactly_once { &mut self.acknowledgements.pubrecs } else { &mut self.acknowledgements.pubacks };
         queue.push_back(self.storage.incoming_mut(), id);
@@ -159,6 +167,10 @@ impl<S: Storage> Session<S> {
     fn owe_pubrec(&mut self, id: PacketIdentifier) {
         let Some(arrival) = self.storage.incoming_mut().get_mut(id) else { return };
         arrival.owed = arrival.owed.saturating_add(1);
+        if arrival.connection != self.acknowledgements.connection {
+            arrival.connection = self.acknowledgements.connection;
+            self.acknowledgements.unacknowledged = self.acknowledgements.unacknowledged.saturating_add(1);
+        }
         match arrival.stage {
             Stage::AwaitPubrel => arrival.stage = Stage::Pubrec(Some(ReasonCode::SUCCESS)),
             // PUBREL has been here; the PUBCOMP that is due answers all.
@@ -247,8 +259,20 @@ impl<S: Storage> Session<S> {
         };
         list.remove(self.storage.incoming_mut(), id);
         if gone {
-            self.storage.incoming_mut().remove(id);
+            self.forget_arrival(id);
         }
+    }
+
+    fn forget_arrival(&mut self, id: PacketIdentifier) {
+        let arrival = self.storage.incoming_mut().remove(id);
+        if arrival.is_some_and(|arrival| arrival.connection == self.acknowledgements.connection) {
+            self.acknowledgements.unacknowledged = self.acknowledgements.unacknowledged.saturating_sub(1);
+        }
+    }
+
+    /// How many messages at QoS 1 and 2 the Server has sent on this connection whose exchanges are not over.
+    pub(crate) const fn received_unacknowledged(&self) -> u16 {
+        self.acknowledgements.unacknowledged
     }
 
     /// A new connection: the Server sends again what it has no acknowledgement for. At QoS 1 that is a new hand-over; at QoS 2
@@ -266,6 +290,8 @@ impl<S: Storage> Session<S> {
                 arrival.owed = 0;
             }
         }
+        self.acknowledgements.connection = self.acknowledgements.connection.wrapping_add(1);
+        self.acknowledgements.unacknowledged = 0;
     }
 
     /// The Server lost the session: its identifiers mean new messages.
@@ -277,8 +303,15 @@ impl<S: Storage> Session<S> {
     /// A record says that a message was received before the crash; its PUBREC may have been sent.
     pub(super) fn restore_arrival(&mut self, id: PacketIdentifier, delivery: DeliveryNumber) -> bool {
         self.next_delivery = self.next_delivery.max(DeliveryNumber(delivery.0.saturating_add(1)));
-        let arrival =
-            Arrival { link: Link::NONE, stage: Stage::AwaitPubrel, delivery, queued: false, owed: 0, record: 0 };
+        let arrival = Arrival {
+            link: Link::NONE,
+            stage: Stage::AwaitPubrel,
+            delivery,
+            queued: false,
+            owed: 0,
+            connection: self.acknowledgements.connection,
+            record: 0,
+        };
         self.storage.incoming_mut().remove(id);
         self.storage.incoming_mut().insert(id, arrival)
     }
@@ -294,13 +327,14 @@ impl<S: Storage> Session<S> {
             if arrival.queued {
                 self.acknowledgements.pubrecs.remove(self.storage.incoming_mut(), id);
             }
-            self.storage.incoming_mut().remove(id);
+            self.forget_arrival(id);
         }
     }
 }
 
 impl Acknowledgements {
-    pub(super) const NEW: Self = Self { pubacks: List::NEW, pubrecs: List::NEW, pubcomps: List::NEW };
+    pub(super) const NEW: Self =
+        Self { pubacks: List::NEW, pubrecs: List::NEW, pubcomps: List::NEW, connection: 0, unacknowledged: 0 };
 
     const fn is_idle(&self) -> bool {
         self.pubacks.is_empty() && self.pubrecs.is_empty() && self.pubcomps.is_empty()
