@@ -52,3 +52,8 @@ pub use publish::{Delivered, Publish, Receipt};
 pub use state::Statistics;
 pub use status::{Cause, Status};
 pub use subscription::Subscription;
+
+/// The README's examples are tested too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
