@@ -216,6 +216,7 @@ impl<A: Aliases> Connection<A> {
     }
 
     /// Sends PINGREQ, whatever the Keep Alive; [`Event::Pong`](crate::Event::Pong) answers. If one is on its way already, none is added.
+    /// With Keep Alive 0 there are no timers: whether it is answered is for the caller to watch.
     ///
     /// # Errors
     /// `NotConnected`, `ConnectionClosed`.

@@ -5,11 +5,13 @@ use crate::time::Instant;
 /// Watches the gaps between packets sent, and what comes back.
 ///
 /// ```text
-///                 due, or asked for          given out, last byte sent
-///    Quiet ------------------------> Due ------------------------------> Waiting
-///      ^                                                                    |  nothing arrives until then: dead
-///      +--------------------------------- PINGRESP ------------------------+
+///           due, or asked for          given out              last byte sent
+///    Quiet ------------------> Due ----------------> Leaving -----------------> Quiet, and an answer is waited for
+///                               |  nothing moves: dead  |                       nothing arrives until then: dead
 /// ```
+///
+/// While an answer is waited for the next PINGREQ may become due: bytes of a long packet hold back the PINGRESP, and still the
+/// Server is to hear from us.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct KeepAlive {
     /// Milliseconds; 0: no timers.
@@ -17,6 +19,8 @@ pub(crate) struct KeepAlive {
     /// Milliseconds.
     timeout: u32,
     ping: Ping,
+    /// PINGREQ is out; when nothing has arrived until then the connection is dead.
+    answer_by: Option<Instant>,
     /// The last byte of the latest packet left.
     sent_at: Instant,
     /// Something arrived.
@@ -28,13 +32,10 @@ pub(crate) struct KeepAlive {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Ping {
     Quiet,
-    Due,
-    /// Given out, not yet sent.
-    Leaving,
-    /// PINGREQ is out; when nothing has arrived until then the connection is dead.
-    Waiting {
-        until: Instant,
-    },
+    /// To be given out; when time demanded it and no byte moves until then, either way, the connection is dead.
+    Due(Option<Instant>),
+    /// Given out, not yet sent; likewise.
+    Leaving(Instant),
 }
 
 impl KeepAlive {
@@ -42,14 +43,17 @@ impl KeepAlive {
         interval: 0,
         timeout: 0,
         ping: Ping::Quiet,
+        answer_by: None,
         sent_at: Instant::ZERO,
         heard_at: Instant::ZERO,
         paused: false,
     };
 
+    /// CONNACK is here. The interval runs since CONNECT, the latest packet sent.
     pub(crate) fn start(&mut self, now: Instant, seconds: u16, timeout: u32) {
-        let interval = u32::from(seconds).saturating_mul(1000);
-        *self = Self { interval, timeout, sent_at: now, heard_at: now, paused: self.paused, ping: Ping::Quiet };
+        self.interval = u32::from(seconds).saturating_mul(1000);
+        self.timeout = timeout;
+        self.heard_at = now;
     }
 
     /// The interval runs between packets sent, from the last byte of one; what is received does not move it.
@@ -57,28 +61,41 @@ impl KeepAlive {
         self.sent_at = now;
     }
 
+    /// Some bytes have left: a long write is alive.
+    pub(crate) const fn bytes_sent(&mut self, now: Instant) {
+        let until = self.from(now);
+        match &mut self.ping {
+            Ping::Due(Some(by)) | Ping::Leaving(by) => *by = until,
+            _ => {}
+        }
+    }
+
     pub(crate) fn ping_sent(&mut self, now: Instant) {
-        if self.ping == Ping::Leaving {
-            self.ping = Ping::Waiting { until: now.plus_millis(u64::from(self.timeout)) };
+        if matches!(self.ping, Ping::Leaving(_)) {
+            self.ping = Ping::Quiet;
+            // An answer that is due already is not given more time.
+            self.answer_by = self.answer_by.or(Some(self.from(now)));
         }
     }
 
     /// Any byte is a sign of life: a long packet may hold back the PINGRESP.
-    pub(crate) fn heard(&mut self, now: Instant) {
+    pub(crate) const fn heard(&mut self, now: Instant) {
         self.heard_at = now;
-        if let Ping::Waiting { until } = &mut self.ping {
-            *until = now.plus_millis(u64::from(self.timeout));
+        if self.answer_by.is_some() {
+            self.answer_by = Some(self.from(now));
         }
+        self.bytes_sent(now);
     }
 
-    pub(crate) fn pingresp(&mut self) {
-        if matches!(self.ping, Ping::Waiting { .. } | Ping::Leaving) {
+    pub(crate) const fn pingresp(&mut self) {
+        self.answer_by = None;
+        if matches!(self.ping, Ping::Leaving(_)) {
             self.ping = Ping::Quiet;
         }
     }
 
     /// While nothing is read no PINGRESP can arrive; its time begins anew afterwards.
-    pub(crate) fn set_paused(&mut self, now: Instant, paused: bool) {
+    pub(crate) const fn set_paused(&mut self, now: Instant, paused: bool) {
         if self.paused && !paused {
             self.heard(now);
         }
@@ -87,25 +104,30 @@ impl KeepAlive {
 
     /// The application wants to know whether the link is alive.
     pub(crate) fn request_ping(&mut self) {
-        if self.ping == Ping::Quiet {
-            self.ping = Ping::Due;
+        if self.ping == Ping::Quiet && self.answer_by.is_none() {
+            self.ping = Ping::Due(None);
         }
     }
 
-    pub(crate) fn is_ping_due(&self) -> bool {
-        self.ping == Ping::Due
+    pub(crate) const fn is_ping_due(&self) -> bool {
+        matches!(self.ping, Ping::Due(_))
     }
 
-    pub(crate) fn ping_given_out(&mut self) {
-        self.ping = Ping::Leaving;
+    pub(crate) fn ping_given_out(&mut self, now: Instant) {
+        if let Ping::Due(by) = self.ping {
+            self.ping = Ping::Leaving(by.unwrap_or(self.from(now)));
+        }
     }
 
     /// When there is something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match self.ping {
-            Ping::Quiet if self.interval > 0 => Some(self.due_at()),
-            Ping::Waiting { until } if !self.paused => Some(until),
-            _ => None,
+        if self.interval == 0 {
+            return None;
+        }
+        let due = if self.ping == Ping::Quiet { Some(self.due_at()) } else { None };
+        match (due, self.dead_at()) {
+            (Some(due), Some(dead)) => Some(due.min(dead)),
+            (due, dead) => due.or(dead),
         }
     }
 
@@ -115,18 +137,37 @@ impl KeepAlive {
         let interval = u64::from(self.interval);
         let margin = u64::from(self.interval >> 2);
         let unsent = self.sent_at.plus_millis(interval.saturating_sub(margin));
-        if self.paused { unsent } else { unsent.min(self.heard_at.plus_millis(interval)) }
+        let unheard = self.heard_at.plus_millis(interval);
+        if self.paused || self.answer_by.is_some() { unsent } else { unsent.min(unheard) }
+    }
+
+    /// When the link is dead unless something moves.
+    fn dead_at(&self) -> Option<Instant> {
+        if self.paused {
+            return None;
+        }
+        match (self.ping, self.answer_by) {
+            (_, Some(by)) | (Ping::Leaving(by), None) => Some(by),
+            (Ping::Due(by), None) => by,
+            (Ping::Quiet, None) => None,
+        }
+    }
+
+    const fn from(&self, now: Instant) -> Instant {
+        now.plus_millis(self.timeout as u64)
     }
 
     /// Tells whether the link is dead.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> bool {
-        match self.ping {
-            Ping::Quiet if self.interval > 0 && now >= self.due_at() => {
-                self.ping = Ping::Due;
-                false
-            }
-            Ping::Waiting { until } => !self.paused && now >= until,
-            _ => false,
+        if self.interval == 0 {
+            return false;
         }
+        if self.dead_at().is_some_and(|at| now >= at) {
+            return true;
+        }
+        if self.ping == Ping::Quiet && now >= self.due_at() {
+            self.ping = Ping::Due(Some(self.from(now)));
+        }
+        false
     }
 }

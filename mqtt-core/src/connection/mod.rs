@@ -200,6 +200,9 @@ impl<A: Aliases> Connection<A> {
     /// `bytes` of what was given out have been sent. Keep Alive counts from the last byte of a packet.
     pub fn transmitted(&mut self, now: Instant, bytes: usize) {
         let sent = self.progress.transmitted(bytes as u64);
+        if bytes > 0 {
+            self.keep_alive.bytes_sent(now);
+        }
         if sent.packet {
             self.keep_alive.packet_sent(now);
         }

@@ -71,7 +71,7 @@ impl<A: Aliases> Connection<A> {
         }
         let len = if self.keep_alive.is_ping_due() {
             let len = Packet::Pingreq.encode(self.version, Sender::Client, out)?;
-            self.keep_alive.ping_given_out();
+            self.keep_alive.ping_given_out(now);
             self.progress.give_out_ping(len as u64);
             return Ok(Some(Transmit { head_len: len, payload: TransmitPayload::None }));
         } else if let Some((kind, id)) = self.strays.first() {

@@ -8,5 +8,6 @@
 
 mod support;
 
+mod keep_alive;
 mod publish_in;
 mod publish_out;
