@@ -204,12 +204,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 
     fn check_end(&mut self, state: &mut State) -> Option<End> {
-        let machine = &mut state.machine;
-        if !self.disconnecting
-            && machine.connection.failure().is_none()
-            && let Some(deadline) = state.shutdown
-            && (state.is_drained() || tokio::time::Instant::now() >= deadline)
-        {
+        let open = !self.disconnecting && state.machine.connection.failure().is_none();
+        let due = |deadline| state.is_drained() || tokio::time::Instant::now() >= deadline;
+        if open && state.shutdown.is_some_and(due) {
             self.disconnecting = true;
             state.disconnect(self.session_ends);
         }

@@ -22,12 +22,11 @@ impl FreeSlots {
     }
 
     pub(super) fn take(&mut self, slot: usize) {
-        let Some(group) = self.slots.get_mut(slot / BITS) else { return };
-        *group &= !(1 << (slot % BITS));
-        if *group == 0
-            && let Some(groups) = self.groups.get_mut(slot / BITS / BITS)
-        {
-            *groups &= !(1 << (slot / BITS % BITS));
+        if let (Some(group), Some(groups)) = (self.slots.get_mut(slot / BITS), self.groups.get_mut(slot / BITS / BITS)) {
+            *group &= !(1 << (slot % BITS));
+            if *group == 0 {
+                *groups &= !(1 << (slot / BITS % BITS));
+            }
         }
     }
 
