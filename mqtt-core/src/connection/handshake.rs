@@ -77,12 +77,14 @@ impl<A: Aliases> Connection<A> {
         }
         let version = options.version;
         let v5 = version.is_v5();
-        let clean_start = check_options(options, session.established)?;
+        let clean_start = check_options(options, session.is_known_as(options.client_identifier))?;
         let capacity = session.storage.incoming().capacity();
         let receive_maximum = options.receive_maximum.unwrap_or(capacity);
         if receive_maximum > capacity || options.receive_maximum == Some(0) {
             return Err(UsageError::ReceiveMaximum { capacity });
         }
+        // Where the storage holds none, the least that can be announced is 1.
+        let receive_maximum = receive_maximum.max(1);
         let mut ours = Ours::new(options, clean_start, receive_maximum);
 
         let mut fixed = [0; 32];
@@ -104,7 +106,7 @@ impl<A: Aliases> Connection<A> {
             password: options.password,
         };
         let len = connect.encode(version, Sender::Client, out)?;
-        session.begin_connection(options.client_identifier, clean_start)?;
+        session.begin_connection(options.client_identifier, clean_start, options.republish_exactly_once)?;
 
         self.version = version;
         self.ours = ours;
