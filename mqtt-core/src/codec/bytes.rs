@@ -7,11 +7,22 @@ use core::ops::Range;
 #[inline]
 pub(crate) fn put<'b>(to: &'b mut [u8], from: &[u8]) -> Option<&'b mut [u8]> {
     let (head, rest) = to.split_at_mut_checked(from.len())?;
-    // Becomes a `memcpy`; `copy_from_slice` keeps its panic where it is not inlined.
-    for (to, from) in head.iter_mut().zip(from) {
+    copy(head, from);
+    Some(rest)
+}
+
+/// Copies what has one length in both. `copy_from_slice` keeps its panic where it is not inlined, and at opt-level z a
+/// loop over bytes stays one: by 32 bytes a kilobyte takes an eighth of the time.
+#[inline]
+fn copy(mut to: &mut [u8], mut from: &[u8]) {
+    while let Some((bytes, behind)) = from.split_first_chunk::<32>() {
+        let Some((head, rest)) = to.split_first_chunk_mut() else { return };
+        *head = *bytes;
+        (to, from) = (rest, behind);
+    }
+    for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
     }
-    Some(rest)
 }
 
 /// Moves a part to the front; what was there is lost.

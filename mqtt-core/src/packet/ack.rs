@@ -24,6 +24,18 @@ pub enum AckKind {
 }
 
 impl AckKind {
+    /// Which acknowledgement such a packet is, if it is one.
+    #[inline]
+    pub(crate) const fn of(packet_type: PacketType) -> Option<Self> {
+        match packet_type {
+            PacketType::Puback => Some(Self::Puback),
+            PacketType::Pubrec => Some(Self::Pubrec),
+            PacketType::Pubrel => Some(Self::Pubrel),
+            PacketType::Pubcomp => Some(Self::Pubcomp),
+            _ => None,
+        }
+    }
+
     /// The type of such a packet.
     #[inline]
     #[must_use]

@@ -27,6 +27,7 @@ pub use suback::{Suback, Unsuback};
 pub use subscribe::{RetainHandling, Subscribe, Subscription, SubscriptionOptions, Subscriptions};
 pub use unsubscribe::{TopicFilters, Unsubscribe};
 
+use crate::codec::reader::Reader;
 use crate::codec::writer::Writer;
 use crate::error::{DecodeError, EncodeError};
 use crate::version::ProtocolVersion;
@@ -71,25 +72,38 @@ impl<'a> Packet<'a> {
     /// Names what is wrong with the bytes.
     pub fn decode(version: ProtocolVersion, sender: Sender, packet: &'a [u8]) -> Result<Self, DecodeError> {
         let (header, reader) = FixedHeader::split(packet)?;
-        let packet_type = header.packet_type;
-        check_received(packet_type, version, sender)?;
-        Ok(match packet_type {
-            PacketType::Connect => Self::Connect(Connect::decode(reader)?),
-            PacketType::Connack => Self::Connack(Connack::decode(version, reader)?),
-            PacketType::Publish => Self::Publish(Publish::decode(version, sender, header.flags, reader)?),
-            PacketType::Puback => Self::Ack(Ack::decode(AckKind::Puback, version, sender, reader)?),
-            PacketType::Pubrec => Self::Ack(Ack::decode(AckKind::Pubrec, version, sender, reader)?),
-            PacketType::Pubrel => Self::Ack(Ack::decode(AckKind::Pubrel, version, sender, reader)?),
-            PacketType::Pubcomp => Self::Ack(Ack::decode(AckKind::Pubcomp, version, sender, reader)?),
-            PacketType::Subscribe => Self::Subscribe(Subscribe::decode(version, reader)?),
-            PacketType::Suback => Self::Suback(Suback::decode(version, reader)?),
-            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::decode(version, reader)?),
-            PacketType::Unsuback => Self::Unsuback(Unsuback::decode(version, reader)?),
-            PacketType::Pingreq => reader.finish().map(|()| Self::Pingreq)?,
-            PacketType::Pingresp => reader.finish().map(|()| Self::Pingresp)?,
-            PacketType::Disconnect => Self::Disconnect(Disconnect::decode(version, sender, reader)?),
-            PacketType::Auth => Self::Auth(Auth::decode(version, sender, reader)?),
-        })
+        check_received(header.packet_type, version, sender)?;
+        if matches!(header.packet_type, PacketType::Publish) {
+            Publish::decode(version, sender, header.flags, reader).map(Self::Publish)
+        } else if let Some(kind) = AckKind::of(header.packet_type) {
+            Ack::decode(kind, version, sender, reader).map(Self::Ack)
+        } else {
+            Self::decode_rare(header.packet_type, version, sender, reader)
+        }
+    }
+
+    /// Decodes what there is little of. Apart from the others, it does not slow them down.
+    #[inline(never)]
+    fn decode_rare(
+        packet_type: PacketType,
+        version: ProtocolVersion,
+        sender: Sender,
+        reader: Reader<'a>,
+    ) -> Result<Self, DecodeError> {
+        match packet_type {
+            PacketType::Connect => Connect::decode(reader).map(Self::Connect),
+            PacketType::Connack => Connack::decode(version, reader).map(Self::Connack),
+            PacketType::Subscribe => Subscribe::decode(version, reader).map(Self::Subscribe),
+            PacketType::Suback => Suback::decode(version, reader).map(Self::Suback),
+            PacketType::Unsubscribe => Unsubscribe::decode(version, reader).map(Self::Unsubscribe),
+            PacketType::Unsuback => Unsuback::decode(version, reader).map(Self::Unsuback),
+            PacketType::Pingreq => reader.finish().map(|()| Self::Pingreq),
+            PacketType::Pingresp => reader.finish().map(|()| Self::Pingresp),
+            PacketType::Disconnect => Disconnect::decode(version, sender, reader).map(Self::Disconnect),
+            PacketType::Auth => Auth::decode(version, sender, reader).map(Self::Auth),
+            // The others are not rare and were decoded before.
+            other => Err(DecodeError::PacketNotAllowed(other)),
+        }
     }
 
     /// The type on the wire.
