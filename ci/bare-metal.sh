@@ -1,0 +1,34 @@
+# Sourced by what builds for bare metal. Afterwards `bare_metal_cargo` is cargo for these targets: plain where they are
+# installed, else with `core` built from its source.
+
+targets="thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf"
+
+bare_metal_kind() {
+  local helper
+  helper=$(dirname "${BASH_SOURCE[0]}")/../../shared/tools/embedded-targets
+  if [[ -x $helper ]]; then
+    "$helper" $targets
+  elif command -v rustup >/dev/null && rustup target add $targets >/dev/null 2>&1; then
+    echo installed
+  else
+    local target
+    for target in $targets; do
+      [[ -d $(rustc --print sysroot)/lib/rustlib/$target ]] || { echo "$target is not installed" >&2; return 1; }
+    done
+    echo installed
+  fi
+}
+
+bare_metal=$(bare_metal_kind)
+unset RUSTFLAGS # they would take the place of those in .cargo/config.toml
+
+# The first argument is cargo's command.
+bare_metal_cargo() {
+  local command=$1
+  shift
+  if [[ $bare_metal == build-std ]]; then
+    RUSTC_BOOTSTRAP=1 cargo "$command" -Z build-std=core "$@"
+  else
+    cargo "$command" "$@"
+  fi
+}
