@@ -34,8 +34,10 @@ pub enum DecodeError {
     InvalidQoS,
     /// A Packet Identifier of 0, §2.2.1.
     PacketIdentifierZero,
-    /// A Topic Name has a wildcard, or is empty without a Topic Alias.
+    /// A Topic Name has a wildcard, or that of a Will is empty.
     InvalidTopicName,
+    /// A PUBLISH has neither a Topic Name nor a Topic Alias, 5.0 §3.3.2.1.
+    TopicMissing,
     /// A Topic Filter has a misplaced wildcard, is empty, or is a broken shared subscription.
     InvalidTopicFilter,
     /// No property has this number.
@@ -85,6 +87,7 @@ impl DecodeError {
             // §2.2.2.2 and the sections of the properties; §3.8.3.1; §3.3.2.1; §3.2.2.1.1; §4.13
             Self::PropertyRepeated(_)
             | Self::PropertyMissing(_)
+            | Self::TopicMissing
             | Self::EmptyPayload
             | Self::InvalidSubscriptionOptions
             | Self::NoLocalOnShared
@@ -115,6 +118,7 @@ impl fmt::Display for DecodeError {
             Self::InvalidQoS => "QoS is 3",
             Self::PacketIdentifierZero => "packet identifier is 0",
             Self::InvalidTopicName => "topic name is invalid",
+            Self::TopicMissing => "a PUBLISH has neither a topic name nor a topic alias",
             Self::InvalidTopicFilter => "topic filter is invalid",
             Self::UnknownProperty(number) => return write!(f, "property {number} does not exist"),
             Self::PropertyNotAllowed(property) => return write!(f, "{property} does not belong in this packet"),
@@ -211,3 +215,89 @@ impl fmt::Display for EncodeError {
 }
 
 impl core::error::Error for EncodeError {}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+    use crate::packet::Sender;
+
+    /// Every error, with the code of the section that it breaks.
+    const DECODE_ERRORS: [(DecodeError, ReasonCode); 30] = {
+        use DecodeError as E;
+        const ALIAS: PropertyIdentifier = PropertyIdentifier::TopicAlias;
+        const MAXIMUM: PropertyIdentifier = PropertyIdentifier::ReceiveMaximum;
+        const MALFORMED: ReasonCode = ReasonCode::MALFORMED_PACKET;
+        const PROTOCOL: ReasonCode = ReasonCode::PROTOCOL_ERROR;
+        [
+            (E::UnexpectedEnd, MALFORMED),
+            (E::TrailingBytes, MALFORMED),
+            (E::VariableByteInteger, MALFORMED),
+            (E::InvalidUtf8, MALFORMED),
+            (E::NullCharacter, MALFORMED),
+            (E::ReservedPacketType, MALFORMED),
+            (E::InvalidFlags, MALFORMED),
+            (E::InvalidQoS, MALFORMED),
+            (E::PacketIdentifierZero, MALFORMED),
+            (E::InvalidTopicName, ReasonCode::TOPIC_NAME_INVALID),
+            (E::TopicMissing, PROTOCOL),
+            (E::InvalidTopicFilter, MALFORMED),
+            (E::UnknownProperty(0), MALFORMED),
+            (E::PropertyNotAllowed(ALIAS), MALFORMED),
+            (E::PropertyRepeated(ALIAS), PROTOCOL),
+            (E::PropertyValue(ALIAS), ReasonCode::TOPIC_ALIAS_INVALID),
+            (E::PropertyValue(MAXIMUM), PROTOCOL),
+            (E::PropertyMissing(ALIAS), PROTOCOL),
+            (E::ReasonCodeNotAllowed(ReasonCode::BANNED), PROTOCOL),
+            (E::ReturnCodeNotAllowed(6), MALFORMED),
+            (E::InvalidProtocolName, MALFORMED),
+            (E::UnsupportedProtocolVersion(6), ReasonCode::UNSUPPORTED_PROTOCOL_VERSION),
+            (E::ReservedBits, MALFORMED),
+            (E::SessionPresentWithFailure, PROTOCOL),
+            (E::ClientIdentifierEmpty, ReasonCode::CLIENT_IDENTIFIER_NOT_VALID),
+            (E::EmptyPayload, PROTOCOL),
+            (E::InvalidSubscriptionOptions, PROTOCOL),
+            (E::NoLocalOnShared, PROTOCOL),
+            (E::PacketNotAllowed(PacketType::Connect), PROTOCOL),
+            (E::PacketTooLarge { needed: 9 }, ReasonCode::PACKET_TOO_LARGE),
+        ]
+    };
+
+    #[test]
+    fn what_a_disconnect_says_for_each_error() {
+        for (error, reason_code) in DECODE_ERRORS {
+            assert_eq!(error.reason_code(), reason_code, "{error}");
+        }
+    }
+
+    #[test]
+    fn each_error_that_a_client_meets_has_a_code_that_its_disconnect_may_carry() {
+        for (error, reason_code) in DECODE_ERRORS {
+            // Those of CONNECT, which the Server answers with a CONNACK.
+            let (packet, sender) = match error {
+                DecodeError::UnsupportedProtocolVersion(_) | DecodeError::ClientIdentifierEmpty => {
+                    (PacketType::Connack, Sender::Server)
+                }
+                _ => (PacketType::Disconnect, Sender::Client),
+            };
+            assert!(reason_code.is_allowed_in(packet, sender), "{error}");
+        }
+    }
+
+    #[test]
+    fn messages_name_what_is_wrong() {
+        for (error, message) in [
+            (DecodeError::PropertyRepeated(PropertyIdentifier::TopicAlias), "topic alias is repeated"),
+            (DecodeError::PacketNotAllowed(PacketType::Connect), "this side does not send CONNECT"),
+            (
+                DecodeError::ReasonCodeNotAllowed(ReasonCode::BANNED),
+                "reason code does not belong in this packet: banned (0x8a)",
+            ),
+        ] {
+            assert_eq!(error.to_string(), message);
+        }
+        let error = EncodeError::BufferTooSmall { needed: 212 };
+        assert_eq!(error.to_string(), "buffer is too small: 212 bytes are needed");
+    }
+}

@@ -189,7 +189,7 @@ impl<'a> PublishHead<'a> {
         let delivery = Delivery::decode(flags, reader)?;
         let properties = Properties::decode(version, reader, Scope::Packet(PacketType::Publish, sender))?;
         if topic.is_none() && properties.topic_alias().is_none() {
-            return Err(DecodeError::InvalidTopicName);
+            return Err(DecodeError::TopicMissing);
         }
         let payload_len = reader.rest().len() as u32; // below 2^28, as the packet is
         Ok(Self { topic, delivery, retain: flags & RETAIN != 0, properties, payload_len })

@@ -265,15 +265,15 @@ fn the_flags_of_a_connack_of_3_1_are_reserved_and_not_looked_at() {
 #[test]
 fn publish_topics() {
     let error = DecodeError::InvalidTopicName;
+    let missing = DecodeError::TopicMissing;
     refuses(&[
         ("#", ALL, BOTH, 0x30, b"\0\x03a/#\0", error),
         ("+", ALL, BOTH, 0x30, b"\0\x03a+b\0", error),
         // NATS 2.10 sends this.
-        ("empty", V3, BOTH, 0x30, b"\0\0payload", error),
-        ("empty without an alias", V5, BOTH, 0x30, b"\0\0\0payload", error),
-        ("empty without an alias, QoS 1", V5, BOTH, 0x32, b"\0\0\0\x01\x02\x01\0payload", error),
+        ("empty", V3, BOTH, 0x30, b"\0\0payload", missing),
+        ("empty without an alias", V5, BOTH, 0x30, b"\0\0\0payload", missing),
+        ("empty without an alias, QoS 1", V5, BOTH, 0x32, b"\0\0\0\x01\x02\x01\0payload", missing),
     ]);
-    assert_eq!(error.reason_code(), ReasonCode::TOPIC_NAME_INVALID);
 }
 
 #[test]
