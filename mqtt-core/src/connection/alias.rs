@@ -162,6 +162,8 @@ impl<const IN: usize, const OUT: usize, const LEN: usize> Aliases for ArrayAlias
         self.uses = self.uses.saturating_add(1);
         let used = self.uses;
         self.outgoing.get_mut(index(alias)).is_some_and(|entry| {
+            // What does not fit is forgotten, with what the alias stood for before: the Server knows it as something else now.
+            entry.len = 0;
             entry.used = used;
             entry.set(topic)
         })

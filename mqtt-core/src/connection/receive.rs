@@ -258,10 +258,11 @@ impl<A: Aliases> Connection<A> {
         &self,
         session: &mut Session<S>,
         delivery: Delivery,
-        at_once: bool,
+        skipped: bool,
     ) -> Result<Option<(Option<Acknowledgement>, Option<RecordTicket>)>, ReceiveError> {
         let Some(packet_identifier) = delivery.packet_identifier() else { return Ok(Some((None, None))) };
-        match session.arrived(packet_identifier, delivery.qos(), at_once || self.ours.acknowledge_at_once) {
+        let acknowledge = skipped || self.ours.acknowledge_at_once;
+        match session.arrived(packet_identifier, delivery.qos(), acknowledge, skipped) {
             Verdict::Deliver(token, record) => {
                 let ticket = record.map(|number| RecordTicket::received(number, packet_identifier));
                 Ok(Some((Some(token), ticket)))

@@ -86,9 +86,10 @@ impl<A: Aliases> Connection<A> {
             let len = self.write_ack(AckKind::Pubrel, id, ReasonCode::SUCCESS, out)?;
             session.mark_sent(id);
             len
-        } else if let Some(len) = self.transmit_request(session, out)? {
-            len
         } else if let Some(len) = self.transmit_renewal(session, subscriptions, out)? {
+            // Before the requests: one of them may end, or change, what is renewed.
+            len
+        } else if let Some(len) = self.transmit_request(session, out)? {
             len
         } else {
             return self.transmit_publish(session, now, out);

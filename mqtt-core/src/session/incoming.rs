@@ -110,8 +110,9 @@ pub(crate) enum Verdict {
 }
 
 impl<S: Storage> Session<S> {
-    /// A whole PUBLISH has arrived. `acknowledge`: at once, without the application.
-    pub(crate) fn arrived(&mut self, id: PacketIdentifier, qos: QoS, acknowledge: bool) -> Verdict {
+    /// A whole PUBLISH has arrived. `acknowledge`: at once, without the application. `skipped`: nobody is given its payload, so
+    /// there is nothing to record.
+    pub(crate) fn arrived(&mut self, id: PacketIdentifier, qos: QoS, acknowledge: bool, skipped: bool) -> Verdict {
         let exactly_once = matches!(qos, QoS::ExactlyOnce);
         let ready = acknowledge.then_some(ReasonCode::SUCCESS);
         if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {
@@ -132,7 +133,7 @@ impl<S: Storage> Session<S> {
             return Verdict::Full;
         }
         let delivery = self.next_delivery;
-        let record = if exactly_once { self.number_record() } else { None };
+        let record = if exactly_once && !skipped { self.number_record() } else { None };
         // With a store, what is recorded is acknowledged; the application confirms it apart.
         let ready = if record.is_some() { Some(ReasonCode::SUCCESS) } else { ready };
         let arrival = Arrival {
@@ -316,10 +317,18 @@ impl<S: Storage> Session<S> {
         self.storage.incoming_mut().insert(id, arrival)
     }
 
+    /// The record that a PUBCOMP waits for has got another number.
+    pub(super) fn renumber_pubcomp(&mut self, id: PacketIdentifier, from: u64, to: u64) {
+        if let Some(arrival) = self.storage.incoming_mut().get_mut(id).filter(|arrival| arrival.record == from) {
+            arrival.record = to;
+        }
+    }
+
     /// The record of a message could not be made durable: it counts as not received. 5.0 refuses it, which frees the
     /// identifier; 3.1.1 cannot, so it stays unanswered and comes again on the next connection.
-    pub(super) fn arrival_record_failed(&mut self, id: PacketIdentifier, v5: bool) {
-        let Some(arrival) = self.storage.incoming_mut().get_mut(id) else { return };
+    pub(super) fn arrival_record_failed(&mut self, id: PacketIdentifier, record: u64, v5: bool) {
+        let arrival = self.storage.incoming_mut().get_mut(id);
+        let Some(arrival) = arrival.filter(|arrival| arrival.record == record) else { return };
         if v5 {
             arrival.stage = Stage::Pubrec(Some(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR));
             arrival.record = 0;

@@ -169,17 +169,35 @@ impl<S: Storage> Session<S> {
         self.pending.is_some()
     }
 
-    /// A new connection begins with this Client Identifier; an empty one stands for that of before. It is the key of the state [MQTT-3.1.3-2]: state of another
-    /// identifier is not carried over.
-    pub(crate) fn begin_connection(&mut self, client_identifier: &str, clean: bool) -> Result<(), UsageError> {
+    /// Tells whether the Server may have a session under this Client Identifier; an empty one stands for that of before.
+    pub(crate) fn is_known_as(&self, client_identifier: &str) -> bool {
+        self.established && !self.is_other(client_identifier)
+    }
+
+    /// Tells whether the state here is that of another Client Identifier.
+    fn is_other(&self, client_identifier: &str) -> bool {
         let known = self.storage.client_identifier();
-        let other = !client_identifier.is_empty() && client_identifier != known;
-        if other {
-            self.established &= known.is_empty();
+        !known.is_empty() && !client_identifier.is_empty() && client_identifier != known
+    }
+
+    /// A new connection begins with this Client Identifier; an empty one stands for that of before. It is the key of the state
+    /// [MQTT-3.1.3-2]: state of another identifier is not carried over.
+    pub(crate) fn begin_connection(
+        &mut self,
+        client_identifier: &str,
+        clean: bool,
+        republish_exactly_once: bool,
+    ) -> Result<(), UsageError> {
+        let other = self.is_other(client_identifier);
+        if !client_identifier.is_empty() {
             self.storage.set_client_identifier(client_identifier)?;
         }
         self.requeue_sent();
         self.forget_acknowledgements();
+        if other {
+            self.established = false;
+            self.restart_outgoing(republish_exactly_once);
+        }
         if other || clean {
             self.forget_arrivals();
         }
@@ -190,7 +208,8 @@ impl<S: Storage> Session<S> {
     pub(crate) fn start_anew(&mut self, republish_exactly_once: bool) {
         self.forget_arrivals();
         self.restart_outgoing(republish_exactly_once);
-        self.pend(PendingRecord::SessionStarted);
+        let record = self.pend(PendingRecord::SessionStarted);
+        self.hold_publishes(record);
     }
 
     /// The record of this ticket could not be made durable. The connection lives: a publish fails with
@@ -199,10 +218,16 @@ impl<S: Storage> Session<S> {
     /// `v5`: the version of the connection there is now.
     pub(crate) fn fail_record(&mut self, ticket: RecordTicket, v5: bool) {
         match ticket.kind {
-            PendingRecord::Published(id) => self.end_exchange(id, Outcome::StoreFailed),
-            PendingRecord::Received(id) => self.arrival_record_failed(id, v5),
+            PendingRecord::Published(id) => {
+                if self.exchange(id).is_some_and(|exchange| exchange.record == ticket.number) {
+                    self.end_exchange(id, Outcome::StoreFailed);
+                }
+            }
+            PendingRecord::Received(id) => self.arrival_record_failed(id, ticket.number, v5),
+            // It gets a new number: those that come behind it may be durable before it is.
             kind => {
-                self.pending = Some(RecordTicket { number: ticket.number, kind });
+                let record = self.pend(kind);
+                self.await_record(kind, ticket.number, record);
             }
         }
     }

@@ -217,7 +217,8 @@ impl<S: Storage> Session<S> {
     ) -> Step {
         let Some(exchange) = self.storage.outgoing().get(id) else { return Step::Unexpected };
         match (exchange.stage, kind) {
-            (Stage::Publish(_), _) if !exchange.in_flight => Step::Unexpected,
+            // The answer to a PUBLISH of the connection before may come before it is sent again.
+            (Stage::Publish(_), _) if !exchange.sent => Step::Unexpected,
             (Stage::Publish(QoS::ExactlyOnce), AckKind::Pubrec) if !reason_code.is_failure() => {
                 self.await_pubcomp(id);
                 Step::SendPubrel
@@ -248,7 +249,12 @@ impl<S: Storage> Session<S> {
         let Some(exchange) = self.storage.outgoing_mut().get_mut(id) else { return };
         exchange.stage = Stage::AwaitPubcomp;
         exchange.record = record;
-        let queue = if exchange.in_flight { &mut self.queues.sent_publishes } else { &mut self.queues.publishes };
+        let queue = if exchange.in_flight {
+            &mut self.queues.sent_publishes
+        } else {
+            self.queues.unacknowledged = self.queues.unacknowledged.saturating_add(1);
+            &mut self.queues.publishes
+        };
         exchange.in_flight = false;
         exchange.sent = false; // now of the PUBREL
         queue.remove(self.storage.outgoing_mut(), id);
@@ -258,9 +264,40 @@ impl<S: Storage> Session<S> {
 
     /// A record says that PUBREC had arrived before the crash; the PUBREL may have been sent.
     pub(super) fn restore_pubrel(&mut self, id: PacketIdentifier) {
-        self.await_pubcomp(id);
-        if let Some(exchange) = self.storage.outgoing_mut().get_mut(id) {
+        self.unqueue(id);
+        self.storage.release(id);
+        let Some(exchange) = self.storage.outgoing_mut().get_mut(id) else { return };
+        exchange.stage = Stage::AwaitPubcomp;
+        exchange.sent = true;
+        self.queues.pubrels.push_back(self.storage.outgoing_mut(), id);
+        self.queues.pubrel_count = self.queues.pubrel_count.saturating_add(1);
+    }
+
+    /// A record says that a session began before the crash. What was published in one before it has an unknown outcome at
+    /// QoS 2. Whether the rest was sent since is not known, so it is marked as if it had been.
+    pub(super) fn restore_start(&mut self) {
+        self.restart_outgoing(false);
+        let mut next = self.queues.publishes.first();
+        while let Some(exchange) = next.and_then(|id| self.storage.outgoing_mut().get_mut(id)) {
             exchange.sent = true;
+            next = exchange.link.next();
+        }
+    }
+
+    /// Nothing is published before this record is durable: that the session began anew. After a crash in between it would be
+    /// taken for the one before.
+    pub(super) fn hold_publishes(&mut self, record: u64) {
+        let mut next = self.queues.publishes.first();
+        while let Some(exchange) = next.and_then(|id| self.storage.outgoing_mut().get_mut(id)) {
+            exchange.record = exchange.record.max(record);
+            next = exchange.link.next();
+        }
+    }
+
+    /// The record that a PUBREL waits for has got another number.
+    pub(super) fn renumber_pubrel(&mut self, id: PacketIdentifier, from: u64, to: u64) {
+        if let Some(exchange) = self.storage.outgoing_mut().get_mut(id).filter(|exchange| exchange.record == from) {
+            exchange.record = to;
         }
     }
 

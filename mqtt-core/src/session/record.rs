@@ -142,6 +142,16 @@ impl<S: Storage> Session<S> {
         number
     }
 
+    /// A record that failed is due again, with another number: what waited for it waits for that.
+    pub(super) fn await_record(&mut self, kind: PendingRecord, from: u64, to: u64) {
+        match kind {
+            PendingRecord::PubrecReceived(id) => self.renumber_pubrel(id, from, to),
+            PendingRecord::Released(id) => self.renumber_pubcomp(id, from, to),
+            PendingRecord::SessionStarted => self.hold_publishes(to),
+            _ => {}
+        }
+    }
+
     /// Gives a record its number; `None` without a store.
     pub(super) fn number_record(&mut self) -> Option<u64> {
         if !self.durable {
@@ -205,13 +215,14 @@ impl<S: Storage> Session<S> {
             Record::SessionStarted { client_identifier } => {
                 self.established = true;
                 self.forget_arrivals();
+                self.restore_start();
                 self.storage.set_client_identifier(client_identifier)?;
             }
             Record::Published { packet_identifier, message, exactly_once, expires_in, source } => {
                 let qos = if exactly_once { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
                 let mut exchange = Exchange::new(Stage::Publish(qos));
-                // Whether it was sent is not known, so it is marked as if it had been.
-                exchange.sent = true;
+                // Whether it was sent is not known, so it is marked as if it had been. Before a session began it was not.
+                exchange.sent = self.established;
                 exchange.retain = message.retain;
                 exchange.expires_at = expires_in.map(|seconds| now.plus_secs(seconds));
                 exchange.source = source.map(|(length, key)| Source { length, key });

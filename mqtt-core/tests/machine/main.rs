@@ -11,3 +11,5 @@ mod support;
 mod keep_alive;
 mod publish_in;
 mod publish_out;
+mod reconnect;
+mod subscribe;
