@@ -127,3 +127,61 @@ fn codes_of_0x80_and_above_are_failures() {
         assert_eq!(ReasonCode::from_u8(code).as_u8(), code);
     }
 }
+
+/// The names of §2.4, Table 2-6.
+const NAMES: [(ReasonCode, u8, &str); 45] = [
+    (ReasonCode::SUCCESS, 0x00, "success (0x00)"),
+    (ReasonCode::NORMAL_DISCONNECTION, 0x00, "success (0x00)"),
+    (ReasonCode::GRANTED_QOS_0, 0x00, "success (0x00)"),
+    (ReasonCode::GRANTED_QOS_1, 0x01, "granted QoS 1 (0x01)"),
+    (ReasonCode::GRANTED_QOS_2, 0x02, "granted QoS 2 (0x02)"),
+    (ReasonCode::DISCONNECT_WITH_WILL_MESSAGE, 0x04, "disconnect with will message (0x04)"),
+    (ReasonCode::NO_MATCHING_SUBSCRIBERS, 0x10, "no matching subscribers (0x10)"),
+    (ReasonCode::NO_SUBSCRIPTION_EXISTED, 0x11, "no subscription existed (0x11)"),
+    (ReasonCode::CONTINUE_AUTHENTICATION, 0x18, "continue authentication (0x18)"),
+    (ReasonCode::RE_AUTHENTICATE, 0x19, "re-authenticate (0x19)"),
+    (ReasonCode::UNSPECIFIED_ERROR, 0x80, "unspecified error (0x80)"),
+    (ReasonCode::MALFORMED_PACKET, 0x81, "malformed packet (0x81)"),
+    (ReasonCode::PROTOCOL_ERROR, 0x82, "protocol error (0x82)"),
+    (ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR, 0x83, "implementation specific error (0x83)"),
+    (ReasonCode::UNSUPPORTED_PROTOCOL_VERSION, 0x84, "unsupported protocol version (0x84)"),
+    (ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, 0x85, "client identifier not valid (0x85)"),
+    (ReasonCode::BAD_USER_NAME_OR_PASSWORD, 0x86, "bad user name or password (0x86)"),
+    (ReasonCode::NOT_AUTHORIZED, 0x87, "not authorized (0x87)"),
+    (ReasonCode::SERVER_UNAVAILABLE, 0x88, "server unavailable (0x88)"),
+    (ReasonCode::SERVER_BUSY, 0x89, "server busy (0x89)"),
+    (ReasonCode::BANNED, 0x8a, "banned (0x8a)"),
+    (ReasonCode::SERVER_SHUTTING_DOWN, 0x8b, "server shutting down (0x8b)"),
+    (ReasonCode::BAD_AUTHENTICATION_METHOD, 0x8c, "bad authentication method (0x8c)"),
+    (ReasonCode::KEEP_ALIVE_TIMEOUT, 0x8d, "keep alive timeout (0x8d)"),
+    (ReasonCode::SESSION_TAKEN_OVER, 0x8e, "session taken over (0x8e)"),
+    (ReasonCode::TOPIC_FILTER_INVALID, 0x8f, "topic filter invalid (0x8f)"),
+    (ReasonCode::TOPIC_NAME_INVALID, 0x90, "topic name invalid (0x90)"),
+    (ReasonCode::PACKET_IDENTIFIER_IN_USE, 0x91, "packet identifier in use (0x91)"),
+    (ReasonCode::PACKET_IDENTIFIER_NOT_FOUND, 0x92, "packet identifier not found (0x92)"),
+    (ReasonCode::RECEIVE_MAXIMUM_EXCEEDED, 0x93, "receive maximum exceeded (0x93)"),
+    (ReasonCode::TOPIC_ALIAS_INVALID, 0x94, "topic alias invalid (0x94)"),
+    (ReasonCode::PACKET_TOO_LARGE, 0x95, "packet too large (0x95)"),
+    (ReasonCode::MESSAGE_RATE_TOO_HIGH, 0x96, "message rate too high (0x96)"),
+    (ReasonCode::QUOTA_EXCEEDED, 0x97, "quota exceeded (0x97)"),
+    (ReasonCode::ADMINISTRATIVE_ACTION, 0x98, "administrative action (0x98)"),
+    (ReasonCode::PAYLOAD_FORMAT_INVALID, 0x99, "payload format invalid (0x99)"),
+    (ReasonCode::RETAIN_NOT_SUPPORTED, 0x9a, "retain not supported (0x9a)"),
+    (ReasonCode::QOS_NOT_SUPPORTED, 0x9b, "QoS not supported (0x9b)"),
+    (ReasonCode::USE_ANOTHER_SERVER, 0x9c, "use another server (0x9c)"),
+    (ReasonCode::SERVER_MOVED, 0x9d, "server moved (0x9d)"),
+    (ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED, 0x9e, "shared subscriptions not supported (0x9e)"),
+    (ReasonCode::CONNECTION_RATE_EXCEEDED, 0x9f, "connection rate exceeded (0x9f)"),
+    (ReasonCode::MAXIMUM_CONNECT_TIME, 0xa0, "maximum connect time (0xa0)"),
+    (ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, 0xa1, "subscription identifiers not supported (0xa1)"),
+    (ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED, 0xa2, "wildcard subscriptions not supported (0xa2)"),
+];
+
+#[test]
+fn names_belong_to_their_numbers() {
+    for (reason_code, number, text) in NAMES {
+        assert_eq!(reason_code, ReasonCode::from_u8(number), "{text}");
+        assert_eq!(reason_code.to_string(), text);
+    }
+    assert_eq!(ReasonCode::from_u8(0x03).to_string(), "unknown (0x03)");
+}
