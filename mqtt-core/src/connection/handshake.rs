@@ -289,6 +289,14 @@ fn check_options(options: &ConnectOptions<'_>, established: bool) -> Result<bool
     if !version.is_supported() {
         return Err(UsageError::FeatureAbsent);
     }
+    // What the machine acts upon is said by its own option, or it would not know.
+    let own = options.properties.iter().map(|property| property.identifier()).find(|identifier| {
+        use PropertyIdentifier as P;
+        !matches!(identifier, P::UserProperty | P::AuthenticationMethod | P::AuthenticationData)
+    });
+    if let Some(own) = own {
+        return Err(EncodeError::PropertyNotAllowed(own).into());
+    }
     let first = !established;
     if version.is_v5() {
         return Ok(match options.clean_start {

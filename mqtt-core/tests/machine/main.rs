@@ -8,8 +8,14 @@
 
 mod support;
 
+mod aliases;
+mod authentication;
+mod ending;
+mod handshake;
 mod keep_alive;
+mod limits;
 mod publish_in;
 mod publish_out;
 mod reconnect;
+mod streaming;
 mod subscribe;

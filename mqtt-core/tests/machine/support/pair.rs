@@ -150,7 +150,8 @@ impl<S: Storage> Pair<S> {
                         Ok(Some(input)) => Held::from(input),
                         Ok(None) => break,
                         Err(error) => {
-                            events.push(format!("framing {error:?}"));
+                            let error = self.machine.connection.fail_framing(error);
+                            events.push(format!("error {error:?}"));
                             return events;
                         }
                     };
