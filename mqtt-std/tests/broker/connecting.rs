@@ -59,12 +59,22 @@ async fn a_client_without_identifier_gets_one_where_that_is_allowed() {
         (V5, true, false, "CONNACK 85"),
         (V3, true, true, "CONNACK 00"),
         (V3, true, false, "CONNACK 85"),
-        // [v3 MQTT-3.1.3-8]; 3.1 has no empty identifiers. The client's side of the codec refuses to write them.
     ] {
         let broker = Broker::start(BrokerOptions::new().assign_client_identifiers(assign)).await.unwrap();
         let (_client, line) = Client::connect(&broker, &Connect { clean_start, ..connect(version, "") }).await;
         assert!(line.starts_with(answer), "{version:?} {clean_start} {assign}: {line}");
         assert_eq!(line.contains("AssignedClientIdentifier"), version == V5 && answer.ends_with("00"), "{line}");
+    }
+    // For a session that would be kept, and in 3.1 always, it needs one [v3 MQTT-3.1.3-8].
+    let broker = broker().await;
+    for (bytes, version) in [
+        (&b"\x10\x0c\x00\x04MQTT\x04\x00\x00\x00\x00\x00"[..], V3),
+        (b"\x10\x0e\x00\x06MQIsdp\x03\x02\x00\x00\x00\x00", ProtocolVersion::V3_1),
+    ] {
+        let mut client = Client::open(&broker, version).await;
+        client.send_bytes(bytes).await;
+        client.expect("CONNACK 85").await;
+        client.expect("closed").await;
     }
 }
 

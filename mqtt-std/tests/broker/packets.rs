@@ -11,7 +11,7 @@ pub(crate) const V3: ProtocolVersion = ProtocolVersion::V3_1_1;
 pub(crate) const VERSIONS: [ProtocolVersion; 3] = [ProtocolVersion::V3_1, V3, V5];
 
 /// A CONNECT without anything that can be left out; Clean Start.
-pub(crate) fn connect(version: ProtocolVersion, client_identifier: &str) -> Connect<'_> {
+pub(crate) const fn connect(version: ProtocolVersion, client_identifier: &str) -> Connect<'_> {
     Connect {
         version,
         clean_start: true,
@@ -25,7 +25,7 @@ pub(crate) fn connect(version: ProtocolVersion, client_identifier: &str) -> Conn
 }
 
 /// A CONNECT for a session that is kept for an hour, or on 3.1.1 for ever.
-pub(crate) fn connect_kept(version: ProtocolVersion, client_identifier: &str) -> Connect<'_> {
+pub(crate) const fn connect_kept(version: ProtocolVersion, client_identifier: &str) -> Connect<'_> {
     let properties =
         if version.is_v5() { Properties::new(&[Property::SessionExpiryInterval(3_600)]) } else { Properties::EMPTY };
     Connect { clean_start: false, properties, ..connect(version, client_identifier) }
@@ -41,7 +41,7 @@ pub(crate) fn will<'a>(topic: &'a str, payload: &'a str) -> Will<'a> {
     }
 }
 
-pub(crate) fn id(number: u16) -> PacketIdentifier {
+pub(crate) const fn id(number: u16) -> PacketIdentifier {
     PacketIdentifier::new(number).unwrap()
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn retained<'a>(topic: &'a str, qos: u8, identifier: u16, payload: &'
     Publish { retain: true, ..publish(topic, qos, identifier, payload) }
 }
 
-pub(crate) fn ack(kind: AckKind, identifier: u16) -> Packet<'static> {
+pub(crate) const fn ack(kind: AckKind, identifier: u16) -> Packet<'static> {
     let (reason_code, properties) = (ReasonCode::SUCCESS, Properties::EMPTY);
     Packet::Ack(Ack { kind, packet_identifier: id(identifier), reason_code, properties })
 }
@@ -82,17 +82,14 @@ pub(crate) fn subscription(topic_filter: &str, qos: u8) -> Subscription<'_> {
 /// A SUBSCRIBE with the identifier 900.
 pub(crate) const fn subscribe<'a>(subscriptions: &'a [Subscription<'a>], properties: &'a [Property<'a>]) -> Packet<'a> {
     Packet::Subscribe(Subscribe {
-        packet_identifier: match PacketIdentifier::new(900) {
-            Some(identifier) => identifier,
-            None => panic!("900 is not 0"),
-        },
+        packet_identifier: id(900),
         properties: Properties::new(properties),
         filters: Subscriptions::new(subscriptions),
     })
 }
 
 /// An UNSUBSCRIBE with the identifier 901.
-pub(crate) fn unsubscribe<'a>(filters: &'a [TopicFilter<'a>]) -> Packet<'a> {
+pub(crate) const fn unsubscribe<'a>(filters: &'a [TopicFilter<'a>]) -> Packet<'a> {
     Packet::Unsubscribe(Unsubscribe {
         packet_identifier: id(901),
         properties: Properties::EMPTY,

@@ -67,14 +67,14 @@ async fn overlapping_subscriptions_give_one_copy_or_one_each() {
         (
             OverlappingSubscriptions::CopyEach,
             &[
-                r#"PUBLISH a/b q1 #1 "x" [SubscriptionIdentifier(1)]"#,
-                r#"PUBLISH a/b q0 "x" [SubscriptionIdentifier(2)]"#,
+                r#"PUBLISH a/b q0 "x" [SubscriptionIdentifier(1)]"#,
+                r#"PUBLISH a/b q1 #1 "x" [SubscriptionIdentifier(2)]"#,
             ],
         ),
     ] {
         let broker = Broker::start(BrokerOptions::new().overlapping_subscriptions(overlapping)).await.unwrap();
         let mut client = Client::plain(&broker, V5, "c").await;
-        for (number, topic_filter, qos) in [(1, "a/#", 1), (2, "a/b", 0), (3, "c", 2)] {
+        for (number, topic_filter, qos) in [(1, "a/#", 0), (2, "a/b", 1), (3, "c", 2)] {
             let list = [subscription(topic_filter, qos)];
             let line = format!("SUBACK #900 [{qos:02x}]");
             client.exchange(&subscribe(&list, &[Property::SubscriptionIdentifier(number)]), &line).await;

@@ -129,12 +129,8 @@ impl Hub {
         if !connect.client_identifier.is_empty() {
             return Ok(connect.client_identifier.into());
         }
-        let may_be_empty = match connect.version {
-            ProtocolVersion::V3_1 => false,
-            ProtocolVersion::V3_1_1 => connect.clean_start, // 3.1.1 [MQTT-3.1.3-8]
-            ProtocolVersion::V5_0 => true,
-        };
-        if !may_be_empty || !self.options.assign_client_identifiers {
+        // What 3.1.1 and 3.1 do not allow to be empty, the codec has refused.
+        if !self.options.assign_client_identifiers {
             return Err(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
         }
         loop {

@@ -133,7 +133,8 @@ impl Outbox {
             }
         }
         loop {
-            let reliable = if may_publish && self.unsent == 0 { self.reliable.first() } else { None };
+            // While exchanges are unsent, the quota is used up.
+            let reliable = if may_publish { self.reliable.first() } else { None };
             match (self.at_most_once.first(), reliable) {
                 (None, None) => return None,
                 (Some(at_most_once), reliable) if reliable.is_none_or(|reliable| at_most_once < reliable) => {
@@ -226,8 +227,8 @@ impl Outbox {
     /// Gives the number of messages that are lost.
     pub(super) fn disconnected(&mut self) -> u64 {
         for entry in &mut self.in_flight {
-            entry.dup |= entry.sent; // [MQTT-3.3.1-1]
             entry.sent = false;
+            entry.dup = true; // [MQTT-3.3.1-1]
         }
         self.unsent = self.in_flight.len();
         core::mem::take(&mut self.at_most_once).len() as u64
@@ -268,5 +269,80 @@ impl Limits {
             messages: options.max_queued_messages.saturating_add(options.max_retained_messages),
             bytes: options.max_queued_bytes.saturating_add(options.max_retained_bytes),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { messages: 3, bytes: 8 };
+
+    fn outgoing(payload: &str, qos: QoS) -> Outgoing {
+        let message = Arc::new(Message::system("t", payload.to_owned()));
+        Outgoing { message, qos, retain: false, identifiers: Vec::new() }
+    }
+
+    /// Takes a message out and acknowledges it.
+    fn take(outbox: &mut Outbox) -> Option<String> {
+        match outbox.next(Instant::ZERO, 10)? {
+            Next::Publish(outgoing, delivery) => {
+                if let Some(identifier) = delivery.packet_identifier() {
+                    assert_eq!(outbox.acknowledge(AckKind::Puback, identifier, false), Acknowledged::Done);
+                }
+                Some(String::from_utf8(outgoing.message.payload.to_vec()).unwrap())
+            }
+            Next::Pubrel(_) => panic!("nothing is QoS 2"),
+        }
+    }
+
+    #[test]
+    fn both_bounds_hold_and_what_is_sent_makes_room() {
+        for (payload, fit) in [("", 3), ("xxx", 2), ("xxxxxxxx", 1)] {
+            let mut outbox = Outbox::default();
+            for _ in 0..2 {
+                for _ in 0..fit {
+                    assert_eq!(outbox.push(outgoing(payload, QoS::AtLeastOnce), LIMITS).unwrap(), 0, "{payload}");
+                }
+                assert!(outbox.push(outgoing(payload, QoS::AtLeastOnce), LIMITS).is_err(), "{payload}");
+                while take(&mut outbox).is_some() {}
+                assert_eq!(outbox.len(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_qos_0_gives_way_to_any_qos() {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+            for (waiting, new, left) in [
+                (&["a", "b", "c"][..], "d", &["b", "c", "d"][..]), // three messages
+                (&["aa", "bb"], "cc", &["bb", "cc"]),              // eight bytes
+                (&["aa", "bb"], "ccccc", &["ccccc"]),
+            ] {
+                let mut outbox = Outbox::default();
+                for payload in waiting {
+                    assert_eq!(outbox.push(outgoing(payload, QoS::AtMostOnce), LIMITS).unwrap(), 0);
+                }
+                let dropped = outbox.push(outgoing(new, qos), LIMITS).unwrap();
+                assert_eq!(dropped as usize, waiting.len() + 1 - left.len(), "{new}");
+                let arrived: Vec<_> = core::iter::from_fn(|| take(&mut outbox)).collect();
+                assert_eq!(arrived, left);
+            }
+        }
+    }
+
+    #[test]
+    fn identifiers_go_around_and_leave_out_those_in_use() {
+        let mut outbox = Outbox { last_identifier: u16::MAX - 1, ..Outbox::default() };
+        let begin = |outbox: &mut Outbox| {
+            outbox.push(outgoing("", QoS::AtLeastOnce), LIMITS).unwrap();
+            match outbox.next(Instant::ZERO, 10) {
+                Some(Next::Publish(_, delivery)) => delivery.packet_identifier().unwrap().number(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!([begin(&mut outbox), begin(&mut outbox), begin(&mut outbox)], [65_535, 1, 2]);
+        outbox.last_identifier = u16::MAX - 1;
+        assert_eq!(begin(&mut outbox), 3);
     }
 }

@@ -1,6 +1,8 @@
 //! What takes time, in virtual time; everything else is in `tests/broker`, over TCP.
 
-use mqtt_core::{AckKind, Connect, Packet, Properties, Property, ProtocolVersion, Publish, ReasonCode, Will};
+use mqtt_core::{
+    AckKind, Connect, Disconnect, Packet, Properties, Property, ProtocolVersion, Publish, ReasonCode, Will,
+};
 
 use super::*;
 
@@ -115,6 +117,8 @@ fn a_delayed_will_comes_with_the_delay_or_the_end_of_the_session() {
         assert_eq!(world.lines(watcher), [r#"PUBLISH will q1 #1 "lost""#], "{delay:?} {expiry:?}"); // [v5 MQTT-3.1.2-8]
         world.pass(100_000);
         assert_eq!(world.lines(watcher), NOTHING, "{delay:?} {expiry:?}"); // [v5 MQTT-3.1.2-10]
+        let kept = usize::from(expiry == [Property::SessionExpiryInterval(u32::MAX)]);
+        assert_eq!(world.hub.statistics().sessions, 1 + kept, "{delay:?} {expiry:?}");
     }
 }
 
@@ -184,6 +188,16 @@ fn the_longest_session_expiry_is_the_brokers() {
 }
 
 #[test]
+fn disconnect_cannot_ask_for_more_either() {
+    let mut world = World::new(BrokerOptions::new().max_session_expiry_interval(10));
+    let client = world.connect(&connect_kept(V5, "c"));
+    let (reason_code, expiry) = (ReasonCode::NORMAL_DISCONNECTION, [Property::SessionExpiryInterval(60)]);
+    world.send(client, &Packet::Disconnect(Disconnect { reason_code, properties: Properties::new(&expiry) }));
+    world.pass(10_000);
+    assert_eq!(world.hub.statistics().sessions, 0);
+}
+
+#[test]
 fn a_silent_client_is_given_up_after_one_and_a_half_keep_alives() {
     for version in VERSIONS {
         let mut world = World::new(BrokerOptions::new());
@@ -208,13 +222,12 @@ fn a_silent_client_is_given_up_after_one_and_a_half_keep_alives() {
 
 #[test]
 fn the_brokers_keep_alive_goes_before_the_clients_on_5_0() {
-    for (version, lives) in [(V5, 2), (V3, 15)] {
+    for (version, milliseconds) in [(V5, 3_000), (V3, 6_000)] {
         let mut world = World::new(BrokerOptions::new().server_keep_alive(2));
-        let client = world.connect(&Connect { keep_alive: 10, ..connect(version, "c") });
-        world.pass(lives * 1_000);
-        assert_eq!(world.lines(client).len(), usize::from(version == V3), "{version:?}");
-        world.pass(1_000);
-        world.vanish(client);
+        world.connect(&Connect { keep_alive: 4, ..connect(version, "c") });
+        world.pass(milliseconds - 1);
+        assert_eq!(world.hub.statistics().connections, 1, "{version:?}");
+        world.pass(1);
         assert_eq!(world.hub.statistics().connections, 0, "{version:?}");
     }
 }
@@ -270,16 +283,18 @@ fn a_message_expires_unless_its_delivery_has_begun() {
 
 #[test]
 fn expired_retained_messages_make_room() {
-    let mut world = World::new(BrokerOptions::new().max_retained_messages(1));
-    let publisher = world.connect(&connect(V5, "publisher"));
-    let expiry = [Property::MessageExpiryInterval(10)];
-    let first = Publish { properties: Properties::new(&expiry), ..retained("a", 1, 1, "x") };
-    world.send(publisher, &Packet::Publish(first));
-    world.pass(9_999);
-    world.send(publisher, &Packet::Publish(retained("b", 1, 2, "x")));
-    world.pass(1);
-    world.send(publisher, &Packet::Publish(retained("b", 1, 3, "x")));
-    assert_eq!(world.lines(publisher), ["PUBACK #1 10", "PUBACK #2 97", "PUBACK #3 10"]);
+    for options in [BrokerOptions::new().max_retained_messages(1), BrokerOptions::new().max_retained_bytes(3)] {
+        let mut world = World::new(options);
+        let publisher = world.connect(&connect(V5, "publisher"));
+        let expiry = [Property::MessageExpiryInterval(10)];
+        let first = Publish { properties: Properties::new(&expiry), ..retained("a", 1, 1, "x") };
+        world.send(publisher, &Packet::Publish(first));
+        world.pass(9_999);
+        world.send(publisher, &Packet::Publish(retained("b", 1, 2, "x")));
+        world.pass(1);
+        world.send(publisher, &Packet::Publish(retained("b", 1, 3, "x")));
+        assert_eq!(world.lines(publisher), ["PUBACK #1 10", "PUBACK #2 97", "PUBACK #3 10"]);
+    }
 }
 
 #[test]
@@ -295,6 +310,63 @@ fn messages_wait_in_the_session_while_the_buffer_is_full() {
     assert_eq!(world.hub.statistics().queued_messages, 2);
     assert_eq!(world.lines(watcher).len(), 5);
     assert!(!world.hub.is_congested(watcher.id));
+
+    // QoS 0 that still waits when the client goes is lost.
+    for payload in ["a", "b", "c", "d", "e"] {
+        world.send(publisher, &Packet::Publish(publish("t", 0, 0, payload)));
+    }
+    world.vanish(watcher);
+    assert_eq!(world.hub.statistics().messages_dropped, 2);
+}
+
+/// A 5.0 client with these subscriptions that reads nothing more.
+fn stalled(world: &mut World, name: &str, filters: [(&str, u8); 2]) -> Peer {
+    let peer = world.connect(&connect_kept(V5, name));
+    let list = filters.map(|(filter, qos)| subscription(filter, qos));
+    world.send(peer, &subscribe(&list, &[]));
+    peer
+}
+
+#[test]
+fn a_full_queue_does_not_matter_to_qos_0_subscriptions() {
+    let mut world = World::new(BrokerOptions::new().outgoing_buffer(1).max_queued_messages(1));
+    let slow = stalled(&mut world, "slow", [("a", 1), ("b", 0)]);
+    let publisher = world.connect(&connect(V5, "publisher"));
+    for (topic, number) in [("a", 1), ("a", 2), ("b", 3)] {
+        world.send(publisher, &Packet::Publish(publish(topic, 1, number, "x")));
+    }
+    assert_eq!(world.lines(publisher), ["PUBACK #1", "PUBACK #2 97", "PUBACK #3"]);
+    assert_eq!(world.hub.statistics().messages_dropped, 1);
+    assert_eq!(world.lines(slow), ["SUBACK #900 [01, 00]", r#"PUBLISH a q1 #1 "x""#]);
+}
+
+#[test]
+fn a_shared_message_goes_to_a_member_with_room() {
+    let mut world = World::new(BrokerOptions::new().outgoing_buffer(1).max_queued_messages(1));
+    let shared = [("$share/g/t", 1), ("none", 0)];
+    let (_one, _two) = (stalled(&mut world, "one", shared), stalled(&mut world, "two", shared));
+    let away = stalled(&mut world, "away", shared);
+    world.vanish(away);
+    let publisher = world.connect(&connect(V5, "publisher"));
+    for number in 1..=4 {
+        world.send(publisher, &Packet::Publish(publish("t", 1, number, "x")));
+    }
+    assert_eq!(world.lines(publisher), ["PUBACK #1", "PUBACK #2", "PUBACK #3", "PUBACK #4 97"]);
+}
+
+#[test]
+fn an_acknowledgement_brings_the_next_message() {
+    let mut world = World::new(BrokerOptions::new().max_in_flight(1));
+    let watcher = world.watcher();
+    let publisher = world.connect(&connect(V5, "publisher"));
+    for number in 1..=2 {
+        world.send(publisher, &Packet::Publish(publish("t", 1, number, "x")));
+    }
+    assert_eq!(world.lines(watcher), [r#"PUBLISH t q1 #1 "x""#]);
+    while world.hub.poll_ready().is_some() {}
+    world.send(watcher, &ack(AckKind::Puback, 1));
+    assert_eq!(world.hub.poll_ready(), Some(watcher.id));
+    assert_eq!(world.lines(watcher), [r#"PUBLISH t q1 #2 "x""#]);
 }
 
 #[test]
@@ -311,4 +383,14 @@ fn who_has_something_to_write_is_named_once() {
     assert_eq!(world.lines(publisher), ["PUBACK #1", "closed"]);
     world.send(publisher, &Packet::Pingreq);
     assert_eq!(world.lines(publisher), ["closed"]);
+}
+
+#[test]
+fn a_cut_connection_gets_nothing_more() {
+    let mut world = World::new(BrokerOptions::new());
+    let client = world.connect(&connect(V5, "c"));
+    world.send(client, &Packet::Pingreq);
+    assert!(world.hub.cut_client("c", world.now));
+    assert!(!world.hub.cut_client("c", world.now));
+    assert_eq!(world.lines(client), ["closed"]);
 }
