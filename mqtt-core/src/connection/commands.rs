@@ -4,7 +4,7 @@ use super::transmit::{Outgoing, Transmit, TransmitPayload};
 use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
 use crate::error::EncodeError;
 use crate::packet::{
-    Delivery, Disconnect, Packet, PacketType, PublishHead, Sender, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
+    Delivery, Disconnect, PacketType, PublishHead, Sender, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
 };
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::request::{Body, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};
@@ -251,7 +251,7 @@ impl<A: Aliases> Connection<A> {
         if lengthens {
             return Err(EncodeError::PropertyValue(PropertyIdentifier::SessionExpiryInterval).into());
         }
-        let disconnect = Packet::Disconnect(Disconnect { reason_code, properties });
+        let disconnect = Disconnect { reason_code, properties };
         let len = match self.phase {
             Phase::New => 0,
             Phase::Connecting if !self.version.is_v5() => 0,

@@ -5,7 +5,7 @@ use super::{Aliases, Connection, ConnectionError, Ours, Phase, ProtocolError, Se
 use crate::codec::writer::Writer;
 use crate::error::EncodeError;
 use crate::options::{CleanStart, ConnectOptions};
-use crate::packet::{Auth, Connack, Connect, Packet, PacketType, Sender};
+use crate::packet::{Auth, Connack, Connect, PacketType, Sender};
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::session::{Session, Storage, Table};
 use crate::subscription_list::{Renewal, SubscriptionList};
@@ -276,7 +276,7 @@ impl<A: Aliases> Connection<A> {
         if self.authentication.method.is_none() || self.authentication.check(properties).is_err() {
             return Err(UsageError::NoAuthentication);
         }
-        let auth = Packet::Auth(Auth { reason_code, properties });
+        let auth = Auth { reason_code, properties };
         let len = auth.encode_within(self.version, Sender::Client, self.limits.maximum_packet_size, out)?;
         self.progress.give_out(len as u64);
         Ok(len)
@@ -309,7 +309,8 @@ fn check_options(options: &ConnectOptions<'_>, established: bool) -> Result<bool
         (CleanStart::Always, true) | (CleanStart::Never, false) => return Err(UsageError::NotInVersion),
         _ => {}
     }
-    let length = options.client_identifier.chars().count();
+    // Characters, without the table and the loops that `chars().count()` brings: all bytes but those that continue one.
+    let length = options.client_identifier.bytes().filter(|byte| byte & 0b1100_0000 != 0b1000_0000).count();
     let valid = match version {
         ProtocolVersion::V3_1 => (1..=23).contains(&length),
         _ => length > 0 || !options.keep_session, // [MQTT-3.1.3-7]

@@ -137,7 +137,7 @@ impl<A: Aliases> Connection<A> {
                 self.take_ack(session, &ack)?
             }
             Packet::Connack(connack) => Some(self.receive_connack(session, subscriptions, now, connack)?),
-            Packet::Auth(auth) => {
+            Packet::Auth(auth) if self.version.is_v5() => {
                 self.check_diagnostics(auth.properties)?;
                 Some(self.receive_auth(auth)?)
             }
@@ -155,13 +155,13 @@ impl<A: Aliases> Connection<A> {
                 self.keep_alive.pingresp();
                 Some(Event::Pong)
             }
-            Packet::Disconnect(disconnect) => {
+            Packet::Disconnect(disconnect) if self.version.is_v5() => {
                 self.failure = Some(ConnectionError::Disconnected(disconnect.reason_code));
                 self.phase = Phase::Closed;
                 Some(Event::Disconnected(disconnect))
             }
             // A Server does not send these, and decoding has refused them.
-            Packet::Connect(_) | Packet::Subscribe(_) | Packet::Unsubscribe(_) | Packet::Pingreq => None,
+            _ => None,
         };
         Ok(Taken::Event(event))
     }

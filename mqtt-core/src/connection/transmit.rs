@@ -103,7 +103,7 @@ impl<A: Aliases> Connection<A> {
         reason_code: ReasonCode,
         out: &mut [u8],
     ) -> Result<Option<Transmit>, EncodeError> {
-        let disconnect = Packet::Disconnect(Disconnect { reason_code, properties: Properties::EMPTY });
+        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
         let maximum = self.limits.maximum_packet_size;
         let len = match disconnect.encode_within(self.version, Sender::Client, maximum, out) {
             Err(error @ EncodeError::BufferTooSmall { .. }) => return Err(error),
@@ -162,16 +162,16 @@ impl<A: Aliases> Connection<A> {
         let head = session.storage.head(id);
         let unsubscribe =
             session.exchange(id).is_some_and(|exchange| matches!(exchange.stage, Stage::Unsubscribe { .. }));
-        let packet = if unsubscribe {
+        if unsubscribe {
             let (properties, filters) = stored::unsubscribe(head).ok_or(UsageError::Stale)?;
-            Packet::Unsubscribe(Unsubscribe { packet_identifier: id, properties, filters })
-        } else {
-            let (properties, filters) = stored::subscribe(head).ok_or(UsageError::Stale)?;
-            let with_identifier =
-                properties.iter().any(|property| matches!(property, Property::SubscriptionIdentifier(_)));
-            self.limits.check_subscribe(filters, with_identifier)?;
-            Packet::Subscribe(Subscribe { packet_identifier: id, properties, filters })
-        };
+            let packet = Unsubscribe { packet_identifier: id, properties, filters };
+            self.limits.check_size(packet.encoded_len(self.version, Sender::Client)?)?;
+            return Ok(packet.encode(self.version, Sender::Client, out)?);
+        }
+        let (properties, filters) = stored::subscribe(head).ok_or(UsageError::Stale)?;
+        let with_identifier = properties.iter().any(|property| matches!(property, Property::SubscriptionIdentifier(_)));
+        self.limits.check_subscribe(filters, with_identifier)?;
+        let packet = Subscribe { packet_identifier: id, properties, filters };
         self.limits.check_size(packet.encoded_len(self.version, Sender::Client)?)?;
         Ok(packet.encode(self.version, Sender::Client, out)?)
     }

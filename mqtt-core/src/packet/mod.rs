@@ -90,17 +90,19 @@ impl<'a> Packet<'a> {
         sender: Sender,
         reader: Reader<'a>,
     ) -> Result<Self, DecodeError> {
+        // Who sent it was checked before; said again, a client's image has no decoder for what only clients send.
+        let from_client = matches!(sender, Sender::Client);
         match packet_type {
-            PacketType::Connect => Connect::decode(reader).map(Self::Connect),
-            PacketType::Connack => Connack::decode(version, reader).map(Self::Connack),
-            PacketType::Subscribe => Subscribe::decode(version, reader).map(Self::Subscribe),
-            PacketType::Suback => Suback::decode(version, reader).map(Self::Suback),
-            PacketType::Unsubscribe => Unsubscribe::decode(version, reader).map(Self::Unsubscribe),
-            PacketType::Unsuback => Unsuback::decode(version, reader).map(Self::Unsuback),
-            PacketType::Pingreq => reader.finish().map(|()| Self::Pingreq),
-            PacketType::Pingresp => reader.finish().map(|()| Self::Pingresp),
-            PacketType::Disconnect => Disconnect::decode(version, sender, reader).map(Self::Disconnect),
-            PacketType::Auth => Auth::decode(version, sender, reader).map(Self::Auth),
+            PacketType::Connect if from_client => Connect::decode(reader).map(Self::Connect),
+            PacketType::Connack if !from_client => Connack::decode(version, reader).map(Self::Connack),
+            PacketType::Subscribe if from_client => Subscribe::decode(version, reader).map(Self::Subscribe),
+            PacketType::Suback if !from_client => Suback::decode(version, reader).map(Self::Suback),
+            PacketType::Unsubscribe if from_client => Unsubscribe::decode(version, reader).map(Self::Unsubscribe),
+            PacketType::Unsuback if !from_client => Unsuback::decode(version, reader).map(Self::Unsuback),
+            PacketType::Pingreq if from_client => reader.finish().map(|()| Self::Pingreq),
+            PacketType::Pingresp if !from_client => reader.finish().map(|()| Self::Pingresp),
+            PacketType::Disconnect if from_client || version.is_v5() => Disconnect::decode(version, sender, reader).map(Self::Disconnect),
+            PacketType::Auth if version.is_v5() => Auth::decode(version, sender, reader).map(Self::Auth),
             // The others are not rare and were decoded before.
             other => Err(DecodeError::PacketNotAllowed(other)),
         }
