@@ -138,6 +138,9 @@ impl<'a> Properties<'a> {
 
     /// The bytes of the block without its length; checks each property against the table.
     pub(crate) fn block_len(self, scope: Scope) -> Result<u32, EncodeError> {
+        if !cfg!(feature = "v5") {
+            return if self.is_empty() { Ok(0) } else { Err(EncodeError::NotInVersion) };
+        }
         let mut measure = Measure::default();
         let mut seen = Seen::default();
         let whole = !self.without_diagnostics;
@@ -253,6 +256,9 @@ impl<'a> Iterator for PropertiesIter<'a> {
     type Item = Property<'a>;
 
     fn next(&mut self) -> Option<Property<'a>> {
+        if !cfg!(feature = "v5") {
+            return None; // only 5.0 has them
+        }
         loop {
             let property = if self.encoded.is_empty() {
                 let (first, rest) = self.list.split_first()?;
