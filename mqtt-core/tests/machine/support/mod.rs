@@ -1,8 +1,10 @@
 //! A machine joined with a scripted broker, and packets and events as short lines.
 
+mod boxed;
 mod broker;
 mod lines;
 mod pair;
 
+pub(crate) use boxed::Boxed;
 pub(crate) use lines::packet_line;
-pub(crate) use pair::{Aliases, Pair, Small, Subscriptions, any_version, id, options, topic};
+pub(crate) use pair::{Pair, Small, any_version, id, options, topic};
