@@ -118,8 +118,9 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// With a store at QoS 2: the record that must be durable before the message is acknowledged. Append it, hand the message
-    /// over, then tell [`Session::records_durable`](crate::Session::records_durable).
+    /// With a store at QoS 2: the record that must be durable before the message is acknowledged. Append it; once it is
+    /// durable tell [`Session::records_durable`](crate::Session::records_durable), and only then hand the message over: until then
+    /// its number may come again, with another message.
     #[must_use]
     pub fn record(&self) -> Option<(RecordTicket, Record<'a>)> {
         let (ticket, acknowledgement) = (self.record_ticket?, self.acknowledgement?);

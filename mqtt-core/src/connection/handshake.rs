@@ -184,7 +184,9 @@ impl<A: Aliases> Connection<A> {
         self.authentication.challenged = false;
         self.phase = Phase::Connected;
         let session_lost = session.established && !session_present;
-        if !session_present {
+        if session_present {
+            session.resume();
+        } else {
             session.start_anew(self.ours.republish_exactly_once);
         }
         renew(subscriptions, session_present);

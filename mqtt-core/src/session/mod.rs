@@ -212,6 +212,14 @@ impl<S: Storage> Session<S> {
         self.hold_publishes(record);
     }
 
+    /// CONNACK says that the Server has a session. Where this side knew of none (3.1.1 lets it be), its records begin here.
+    pub(crate) fn resume(&mut self) {
+        if !self.established {
+            let record = self.pend(PendingRecord::SessionStarted);
+            self.hold_publishes(record);
+        }
+    }
+
     /// The record of this ticket could not be made durable. The connection lives: a publish fails with
     /// [`Outcome::StoreFailed`], a message from the Server counts as not received, any other record is due again.
     ///

@@ -79,12 +79,10 @@ fn with_65_535_in_flight_a_step_costs_what_it_costs_with_one() {
     let (with_one, _) = steps(&mut pair, 1);
     while pair.publish(1, "a").is_ok() {}
     pair.sent_bytes();
-    let mut oldest = 2;
-    for _ in 0..1_000 {
+    for oldest in 2..1_000 {
         let (looks, id) = steps(&mut pair, oldest);
         assert!(looks <= with_one + 4, "{looks} looks instead of {with_one}");
         assert_eq!(id, oldest);
-        oldest += 1;
     }
 }
 

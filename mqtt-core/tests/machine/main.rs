@@ -20,6 +20,7 @@ mod publish_in;
 mod publish_out;
 mod reconnect;
 mod records;
+mod sequences;
 mod storage;
 mod streaming;
 mod subscribe;

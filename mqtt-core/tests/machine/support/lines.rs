@@ -1,6 +1,6 @@
 //! Packets and events as one line each, so that a test reads like a trace.
 
-use std::fmt::Write;
+use core::fmt::Write;
 
 use mqtt_core::{AckKind, CommandOutcome, Event, Message, Packet, Properties, ReasonCode, ReasonCodes};
 

@@ -3,8 +3,10 @@
 mod boxed;
 mod broker;
 mod lines;
+mod model;
 mod pair;
 
 pub(crate) use boxed::Boxed;
 pub(crate) use lines::packet_line;
+pub(crate) use model::{FromBroker, Model};
 pub(crate) use pair::{Pair, Small, any_version, id, options, topic};

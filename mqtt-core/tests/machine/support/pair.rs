@@ -31,6 +31,8 @@ pub(crate) struct Pair<S = Small> {
     pub(crate) sources: HashMap<u32, Vec<u8>>,
     /// What was made durable or is about to be: a record's number, its ticket, its bytes.
     pub(crate) log: Vec<(RecordTicket, Vec<u8>)>,
+    /// Records of programs before this one.
+    pub(crate) old_log: Vec<Vec<u8>>,
     /// Records are durable as soon as they are written.
     pub(crate) sync: bool,
     /// What left while the machine was made ready to receive.
@@ -99,6 +101,7 @@ impl<S: Storage> Pair<S> {
             tokens: Vec::new(),
             sources: HashMap::new(),
             log: Vec::new(),
+            old_log: Vec::new(),
             sync: true,
             early: Vec::new(),
         }
@@ -224,6 +227,15 @@ impl<S: Storage> Pair<S> {
         packets
     }
 
+    /// What left while the machine was made ready to receive, and what was sent at QoS 0.
+    pub(crate) fn early(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.early).iter().map(|packet| self.line(packet)).collect()
+    }
+
+    pub(crate) fn next_line(&mut self) -> Option<String> {
+        self.next_packet().map(|packet| self.line(&packet))
+    }
+
     /// One packet, sent at once.
     pub(crate) fn next_packet(&mut self) -> Option<Vec<u8>> {
         let packet = self.given_out()?;
@@ -240,7 +252,7 @@ impl<S: Storage> Pair<S> {
         out.truncate(transmit.head_len);
         match transmit.payload {
             TransmitPayload::None => {}
-            TransmitPayload::Given => unreachable!("nobody gave a payload"),
+            TransmitPayload::Given => panic!("nobody gave a payload"),
             TransmitPayload::Stored(id) => out.extend_from_slice(self.machine.session.storage().payload(id)),
             TransmitPayload::Source { key, length, .. } => {
                 let source = &self.sources[&key];
@@ -349,13 +361,18 @@ impl<S: Storage> Pair<S> {
     pub(crate) fn crash(&mut self, records: usize, storage: S) {
         self.log.truncate(records);
         self.machine = Machine::with(storage, Aliases::new(), Subscriptions::new());
-        for (_, bytes) in &self.log {
+        for bytes in self.old_log.iter().chain(self.log.iter().map(|(_, bytes)| bytes)) {
             let record = Record::decode(bytes).unwrap();
             self.machine.restore(self.now, &record).unwrap();
         }
         self.machine.session.set_durable(true);
         self.early.clear();
         self.tokens.clear();
+    }
+
+    /// What is in the log is that of a program before.
+    pub(crate) fn begin_log_anew(&mut self) {
+        self.old_log.extend(self.log.drain(..).map(|(_, bytes)| bytes));
     }
 
     pub(crate) fn session(&self) -> &Session<S> {
