@@ -228,9 +228,13 @@ impl Options {
         if version == ProtocolVersion::V5_0 {
             return (options, Loss::default());
         }
-        options.for_version(version)
+        options.send_maximum(SEND_MAXIMUM).for_version(version)
     }
 }
+
+/// How many messages are under way at once in 3.1.1, where a broker cannot say how many it takes: Mosquitto's own default.
+/// Version 2.0 acknowledges what is beyond it, and drops it.
+const SEND_MAXIMUM: u16 = 20;
 
 impl fmt::Debug for Options {
     /// Without the password.
