@@ -1,0 +1,18 @@
+//! The client with a real broker, Mosquitto, in all versions.
+//!
+//! Each test starts a broker of its own: `apt-get install mosquitto`. Where there is none the tests say so and pass, unless
+//! `MQTT_TEST_MOSQUITTO=required`.
+
+// The lints' configuration exempts test functions, not their helpers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod credentials;
+mod filters;
+mod messages;
+mod restarts;
+mod retained;
+mod sessions;
+mod shared;
+mod support;
+mod takeover;
+mod wills;

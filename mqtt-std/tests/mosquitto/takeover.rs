@@ -1,0 +1,27 @@
+//! Two clients with one identifier.
+
+use mqtt_std::{Backoff, Cause, Client, ConnectionError, QoS, ReasonCode, Status};
+
+use super::support::*;
+
+#[test]
+fn the_first_of_two_clients_with_one_identifier_does_not_fight() {
+    run(ALL, Config::PLAIN, async |broker, version| {
+        let slow = Backoff::new().minimum(3_600_000);
+        let first = Client::connect(options(broker.port(), version, "client").backoff(slow)).await.unwrap();
+        let second = connect(broker, version, "client").await;
+        let taken_over = status(&first, |status| !is_connected(status)).await;
+        match taken_over {
+            // Told why, it stops; Mosquitto 2.0 tells nobody, and 3.1.1 cannot.
+            Status::Closed { error: Some(error) } => {
+                let reason = ConnectionError::Disconnected(ReasonCode::SESSION_TAKEN_OVER);
+                assert_eq!(error, Cause::Connection(reason));
+            }
+            Status::Waiting { error: Cause::ConnectionLost | Cause::Io(_), .. } => {}
+            other => panic!("{other:?}"),
+        }
+        second.publish("t", "x").qos(QoS::AtLeastOnce).await.unwrap();
+        end(second).await;
+        assert_eq!(broker.count_at_end("New connection from"), 2);
+    });
+}
