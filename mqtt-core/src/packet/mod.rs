@@ -101,7 +101,9 @@ impl<'a> Packet<'a> {
             PacketType::Unsuback if !from_client => Unsuback::decode(version, reader).map(Self::Unsuback),
             PacketType::Pingreq if from_client => reader.finish().map(|()| Self::Pingreq),
             PacketType::Pingresp if !from_client => reader.finish().map(|()| Self::Pingresp),
-            PacketType::Disconnect if from_client || version.is_v5() => Disconnect::decode(version, sender, reader).map(Self::Disconnect),
+            PacketType::Disconnect if from_client || version.is_v5() => {
+                Disconnect::decode(version, sender, reader).map(Self::Disconnect)
+            }
             PacketType::Auth if version.is_v5() => Auth::decode(version, sender, reader).map(Self::Auth),
             // The others are not rare and were decoded before.
             other => Err(DecodeError::PacketNotAllowed(other)),
