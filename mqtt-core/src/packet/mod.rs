@@ -190,6 +190,11 @@ impl Packet<'_> {
         maximum: Option<u32>,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
+        match self {
+            Self::Disconnect(disconnect) => return disconnect.encode_within(version, sender, maximum, out),
+            Self::Auth(auth) => return auth.encode_within(version, sender, maximum, out),
+            _ => {}
+        }
         let fits = |len: usize| maximum.is_none_or(|maximum| len <= maximum as usize);
         if fits(self.encoded_len(version, sender)?) {
             return self.encode(version, sender, out);
@@ -206,8 +211,6 @@ impl Packet<'_> {
             Self::Ack(packet) => &mut packet.properties,
             Self::Suback(packet) => &mut packet.properties,
             Self::Unsuback(packet) => &mut packet.properties,
-            Self::Disconnect(packet) => &mut packet.properties,
-            Self::Auth(packet) => &mut packet.properties,
             _ => return self,
         };
         *properties = properties.without_diagnostics();
