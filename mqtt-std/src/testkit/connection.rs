@@ -108,46 +108,73 @@ impl Drop for Opened {
     }
 }
 
+impl Opened {
+    /// What the hub has for the socket; `outgoing` is refilled when it is empty.
+    fn poll(&self, outgoing: &mut BytesMut) -> Progress {
+        self.shared.with(|hub, now| Progress {
+            state: hub.poll_transmit(self.id, now, outgoing),
+            is_congested: hub.is_congested(self.id),
+        })
+    }
+}
+
+struct Progress {
+    state: LinkState,
+    is_congested: bool,
+}
+
 /// Serves one connection until its end.
 pub(super) async fn serve(mut stream: TcpStream, opened: Opened) {
     // Only a matter of speed.
     let _ = stream.set_nodelay(true);
-    let end = transfer(&mut stream, &opened).await;
-    drop(opened);
-    match end {
-        Ok(LinkState::Closing) => linger(stream).await,
-        Ok(_) => {}
-        Err(error) => debug!(%error, "connection lost"),
+    let mut outgoing = BytesMut::new();
+    let result = match transfer(&mut stream, &opened, &mut outgoing).await {
+        // Whoever does not read the farewell goes without it.
+        Ok(LinkState::Closing) => timeout(FAREWELL, part(stream, opened, outgoing)).await.unwrap_or(Ok(())),
+        result => result.map(drop),
+    };
+    if let Err(error) = result {
+        debug!(%error, "connection lost");
     }
 }
 
 /// Moves bytes until one side has had enough: the state says how to close.
-async fn transfer(stream: &mut TcpStream, opened: &Opened) -> io::Result<LinkState> {
-    let Opened { shared, id, waker } = opened;
-    let id = *id;
+async fn transfer(stream: &mut TcpStream, opened: &Opened, outgoing: &mut BytesMut) -> io::Result<LinkState> {
     let (mut reader, mut writer) = stream.split();
-    let (mut incoming, mut outgoing) = (BytesMut::new(), BytesMut::new());
+    let mut incoming = BytesMut::new();
     // The version matters for messages larger than the buffer only, and those are refused.
     let mut framing = Framing::new(ProtocolVersion::V3_1_1);
     loop {
-        let (state, is_congested) =
-            shared.with(|hub, now| (hub.poll_transmit(id, now, &mut outgoing), hub.is_congested(id)));
-        if state == LinkState::Cut || state == LinkState::Closing && outgoing.is_empty() {
+        let Progress { state, is_congested } = opened.poll(outgoing);
+        if state != LinkState::Open {
             return Ok(state);
         }
-        let may_read = state == LinkState::Open && !is_congested;
         incoming.reserve(READ_AT_ONCE);
         select! {
-            read = reader.read_buf(&mut incoming), if may_read => {
+            read = reader.read_buf(&mut incoming), if !is_congested => {
                 if read? == 0 {
                     return Ok(LinkState::Cut);
                 }
-                shared.with(|hub, now| receive_all(hub, id, now, &mut framing, &mut incoming));
+                opened.shared.with(|hub, now| receive_all(hub, opened.id, now, &mut framing, &mut incoming));
             }
-            written = writer.write(&outgoing), if !outgoing.is_empty() => outgoing.advance(written?),
-            () = waker.notified() => {}
+            written = writer.write(outgoing), if !outgoing.is_empty() => outgoing.advance(written?),
+            () = opened.waker.notified() => {}
         }
     }
+}
+
+/// Writes what is left and lets it arrive: a socket that is closed with unread bytes resets the connection, and what was
+/// written is lost with it.
+async fn part(mut stream: TcpStream, opened: Opened, mut outgoing: BytesMut) -> io::Result<()> {
+    while !outgoing.is_empty() {
+        stream.write_all_buf(&mut outgoing).await?;
+        opened.poll(&mut outgoing);
+    }
+    drop(opened);
+    stream.shutdown().await?;
+    let mut ignored = [0; 1024];
+    while stream.read(&mut ignored).await? > 0 {}
+    Ok(())
 }
 
 /// Gives all packets that are there to the hub.
@@ -170,18 +197,5 @@ fn receive_all(hub: &mut Hub, id: ConnectionId, now: Instant, framing: &mut Fram
     }
 }
 
-/// Lets the last bytes arrive: a socket that is closed with unread bytes resets the connection, and what was written is
-/// lost with it.
-async fn linger(mut stream: TcpStream) {
-    let read_to_end = async {
-        stream.shutdown().await?;
-        let mut ignored = [0; 1024];
-        while stream.read(&mut ignored).await? > 0 {}
-        io::Result::Ok(())
-    };
-    // However that ends, the socket is closed now.
-    let _ = timeout(LINGER, read_to_end).await;
-}
-
 const READ_AT_ONCE: usize = 4 * 1024;
-const LINGER: Duration = Duration::from_millis(500);
+const FAREWELL: Duration = Duration::from_millis(500);

@@ -1,5 +1,7 @@
 //! What happens at each bound, as the setters of `BrokerOptions` say.
 
+use core::time::Duration;
+
 use mqtt_core::{AckKind, Connect, Packet, Properties, Property};
 use mqtt_std::testkit::{Broker, BrokerOptions};
 
@@ -212,4 +214,32 @@ async fn more_qos_2_than_the_receive_maximum_ends_the_connection() {
         client.exchange(&Packet::Publish(publish("t", 2, number, "x")), &format!("PUBREC #{number} 10")).await;
     }
     client.exchange(&Packet::Publish(publish("t", 1, 3, "x")), "DISCONNECT 93").await;
+}
+
+#[tokio::test]
+async fn who_does_not_read_the_farewell_does_not_stay() {
+    let options = BrokerOptions::new().max_connections(2).connect_timeout(Duration::from_secs(60));
+    let broker = Broker::start(options).await.unwrap();
+    let mut stalled = Client::plain(&broker, V5, "c").await;
+    stalled.subscribe("t", 0).await;
+    let payload = "0123456789".repeat(10_000);
+    // The broker is to have no room for the farewell in any buffer.
+    let mut publisher = Client::plain(&broker, V5, "publisher").await;
+    while broker.statistics().messages_sent == broker.statistics().messages_received {
+        publisher.publish("t", 0, &payload).await;
+    }
+    publisher.exchange(&DISCONNECT, "closed").await;
+    let _again = Client::plain(&broker, V5, "c").await;
+    let _other = Client::plain(&broker, V5, "other").await;
+    let _waiting = Client::open(&broker, V5).await;
+    // Real time: the farewell is given up after half a second, and only then there is room for a fourth socket.
+    for _ in 0..300 {
+        let mut fourth = Client::open(&broker, V5).await;
+        fourth.send(&Packet::Connect(connect(V5, "fourth"))).await;
+        if fourth.receive().await == "CONNACK 89" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the stalled connection is still there");
 }
