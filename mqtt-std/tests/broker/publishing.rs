@@ -1,8 +1,8 @@
 //! Messages in and out: the QoS levels, order, retained messages, properties, aliases.
 
 use mqtt_core::{
-    Ack, AckKind, Delivery, Packet, Properties, Property, Publish, QoS, ReasonCode, RetainHandling, Subscription,
-    SubscriptionOptions,
+    Ack, AckKind, Connect, Delivery, Packet, Properties, Property, Publish, QoS, ReasonCode, RetainHandling,
+    Subscription, SubscriptionOptions,
 };
 use mqtt_std::testkit::{Broker, BrokerOptions};
 
@@ -272,6 +272,9 @@ async fn the_broker_keeps_its_own_topics() {
         let refused = if version == V5 { " 87" } else { "" };
         let message = publish("$SYS/broker/clients/connected", 1, 1, "7");
         client.exchange(&Packet::Publish(message), &format!("PUBACK #1{refused}")).await;
+        let own = will("$SYS/broker/version", "mine");
+        let (_, answer) = Client::connect(&broker, &Connect { will: Some(own), ..connect(version, "other") }).await;
+        assert_eq!(answer, "CONNACK 87");
         let _other = Client::plain(&broker, version, "other").await;
         client.expect(r#"PUBLISH $SYS/broker/clients/connected q0 "2""#).await;
         client.exchange(&DISCONNECT, "closed").await;

@@ -11,7 +11,7 @@ use tracing::debug;
 use super::link::Sent;
 use super::message::StoredWill;
 use super::session::{Client, ClientIdentifier, ConnectionId, KeepAlive, Phase, Presence, Session};
-use super::{BrokerOptions, Hub};
+use super::{BrokerOptions, Hub, is_system};
 
 impl Hub {
     /// Takes the first packet of a connection, which must be CONNECT [MQTT-3.1.0-1].
@@ -118,6 +118,7 @@ impl Hub {
             }
         }
         match &connect.will {
+            Some(will) if is_system(will.topic.as_str()) => Err(ReasonCode::NOT_AUTHORIZED),
             Some(will) if will.qos > self.options.maximum_qos => Err(ReasonCode::QOS_NOT_SUPPORTED),
             Some(will) if will.retain && !self.options.retain_available => Err(ReasonCode::RETAIN_NOT_SUPPORTED),
             _ => Ok(()),

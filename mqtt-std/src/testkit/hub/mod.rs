@@ -223,3 +223,8 @@ impl Hub {
         let _ = self.publish(now, Message::system(topic, payload), Refusable::No);
     }
 }
+
+/// Tells whether the topic is one of the broker's own: clients do not publish there.
+fn is_system(topic: &str) -> bool {
+    topic.starts_with("$SYS/")
+}

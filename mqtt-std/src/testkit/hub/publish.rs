@@ -2,11 +2,11 @@
 
 use mqtt_core::{Ack, AckKind, Delivery, Instant, PacketIdentifier, Publish, ReasonCode};
 
-use super::Hub;
 use super::deliver::Refusable;
 use super::message::Message;
 use super::outbox::Acknowledged;
 use super::session::{Client, ClientIdentifier, Connection, ConnectionId};
+use super::{Hub, is_system};
 
 impl Hub {
     /// Takes a message over: what QoS 1 and 2 acknowledge is in the queues of its subscribers.
@@ -77,8 +77,8 @@ impl Hub {
 
     fn take_over(&mut self, now: Instant, message: Message, refusable: Refusable) -> ReasonCode {
         self.statistics.messages_received += 1;
-        if message.topic.starts_with("$SYS/") {
-            return ReasonCode::NOT_AUTHORIZED; // they are the broker's own
+        if is_system(&message.topic) {
+            return ReasonCode::NOT_AUTHORIZED;
         }
         match self.publish(now, message, refusable) {
             Ok(0) => ReasonCode::NO_MATCHING_SUBSCRIBERS,
