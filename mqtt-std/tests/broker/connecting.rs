@@ -65,7 +65,7 @@ async fn a_client_without_identifier_gets_one_where_that_is_allowed() {
         assert!(line.starts_with(answer), "{version:?} {clean_start} {assign}: {line}");
         assert_eq!(line.contains("AssignedClientIdentifier"), version == V5 && answer.ends_with("00"), "{line}");
     }
-    // For a session that would be kept, and in 3.1 always, it needs one [v3 MQTT-3.1.3-8].
+    // For a session that would be kept, and in 3.1 always, it needs one (3.1.1: MQTT-3.1.3-8).
     let broker = broker().await;
     for (bytes, version) in [
         (&b"\x10\x0c\x00\x04MQTT\x04\x00\x00\x00\x00\x00"[..], V3),
@@ -130,10 +130,10 @@ async fn enhanced_authentication_is_refused() {
 async fn the_first_packet_is_connect_and_no_later_one_is() {
     let broker = broker().await;
     for version in VERSIONS {
-        // [v3 v5 MQTT-3.1.0-1]
+        // 3.1.1 and 5.0: MQTT-3.1.0-1
         let mut client = Client::open(&broker, version).await;
         client.exchange(&Packet::Pingreq, "closed").await;
-        // [v3 v5 MQTT-3.1.0-2]
+        // 3.1.1 and 5.0: MQTT-3.1.0-2
         let mut client = Client::plain(&broker, version, "c").await;
         client.send(&Packet::Connect(connect(version, "c"))).await;
         if version == V5 {
@@ -188,7 +188,7 @@ async fn a_second_client_takes_the_session_over() {
         let mut first = Client::accepted(&broker, &connect_kept(version, "c")).await;
         let mut second = Client::resumed(&broker, &connect_kept(version, "c")).await;
         if version == V5 {
-            first.expect("DISCONNECT 8e").await; // [v5 MQTT-3.1.4-3]
+            first.expect("DISCONNECT 8e").await; // 5.0: MQTT-3.1.4-3
         }
         first.expect("closed").await;
         second.exchange(&Packet::Pingreq, "PINGRESP").await;

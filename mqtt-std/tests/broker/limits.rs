@@ -68,7 +68,7 @@ async fn a_full_queue_refuses_the_whole_message_if_it_can() {
         publisher.exchange(&Packet::Publish(publish("t", 2, 4, "too much")), "PUBREC #4 97").await;
         there.expect_nothing().await;
         assert_eq!(broker.statistics().retained_messages, 0);
-        // That exchange is over: its identifier and its part of the Receive Maximum are free [v5 MQTT-4.3.3-9].
+        // That exchange is over: its identifier and its part of the Receive Maximum are free (5.0: MQTT-4.3.3-9).
         publisher.exchange(&Packet::Publish(publish("none", 2, 5, "x")), "PUBREC #5 10").await;
         publisher.exchange(&ack(AckKind::Pubrel, 5), "PUBCOMP #5").await;
         publisher.exchange(&Packet::Publish(publish("none", 2, 4, "x")), "PUBREC #4 10").await;
@@ -183,7 +183,7 @@ async fn a_packet_has_a_largest_size_in_both_directions() {
     client.send_bytes(b"\x82\xff\xff\xff\x7f").await;
     client.expect("DISCONNECT 95").await;
 
-    // [v5 MQTT-3.1.2-24] [v5 MQTT-3.1.2-25]
+    // 5.0: MQTT-3.1.2-24, MQTT-3.1.2-25
     let properties = [Property::MaximumPacketSize(30)];
     let request = Connect { properties: Properties::new(&properties), ..connect(V5, "small") };
     let mut small = Client::accepted(&broker, &request).await;

@@ -64,11 +64,11 @@ async fn a_repeated_qos_2_publish_is_delivered_once() {
         let first = publish("t", 2, 5, "once");
         let again = Publish { delivery: Delivery::ExactlyOnce { packet_identifier: id(5), dup: true }, ..first };
         publisher.exchange(&Packet::Publish(first), "PUBREC #5").await;
-        publisher.exchange(&Packet::Publish(again), "PUBREC #5").await; // [v3 MQTT-4.3.3-2] [v5 MQTT-4.3.3-10]
+        publisher.exchange(&Packet::Publish(again), "PUBREC #5").await; // 3.1.1: MQTT-4.3.3-2, 5.0: MQTT-4.3.3-10
         publisher.exchange(&ack(AckKind::Pubrel, 5), "PUBCOMP #5").await;
         subscriber.expect(r#"PUBLISH t q0 "once""#).await;
         subscriber.expect_nothing().await;
-        // [v5 MQTT-4.3.3-12]
+        // 5.0: MQTT-4.3.3-12
         publisher.exchange(&Packet::Publish(first), "PUBREC #5").await;
         subscriber.expect(r#"PUBLISH t q0 "once""#).await;
     }
@@ -112,7 +112,7 @@ async fn a_refusing_acknowledgement_ends_the_exchange() {
             reason_code: ReasonCode::QUOTA_EXCEEDED,
             properties: Properties::EMPTY,
         };
-        client.send(&Packet::Ack(refusal)).await; // [v5 MQTT-4.4.0-2]
+        client.send(&Packet::Ack(refusal)).await; // 5.0: MQTT-4.4.0-2
         client.expect_nothing().await;
         assert_eq!(broker.statistics().queued_messages, 0);
     }
@@ -168,15 +168,15 @@ async fn a_retained_message_waits_for_subscribers_until_it_is_deleted() {
         subscriber.subscribe("r/+", 2).await;
         subscriber.expect(r#"PUBLISH r/1 q1 #1 retain "new""#).await;
         subscriber.expect(r#"PUBLISH r/2 q0 retain "zero""#).await;
-        // To an established subscription RETAIN is 0 [v3 MQTT-3.3.1-9] [v5 MQTT-3.3.1-12].
+        // To an established subscription RETAIN is 0 (3.1.1: MQTT-3.3.1-9, 5.0: MQTT-3.3.1-12).
         publisher.publish_packet(retained("r/2", 0, 1, "next")).await;
         subscriber.expect(r#"PUBLISH r/2 q0 "next""#).await;
 
         for topic in ["r/1", "r/2"] {
-            publisher.publish_packet(retained(topic, 0, 1, "")).await; // [v3 MQTT-3.3.1-10] [v5 MQTT-3.3.1-6]
+            publisher.publish_packet(retained(topic, 0, 1, "")).await; // 3.1.1: MQTT-3.3.1-10, 5.0: MQTT-3.3.1-6
             subscriber.expect(&format!("PUBLISH {topic} q0 \"\"")).await;
         }
-        assert_eq!(broker.statistics().retained_messages, 0); // [v3 MQTT-3.3.1-11] [v5 MQTT-3.3.1-7]
+        assert_eq!(broker.statistics().retained_messages, 0); // 3.1.1: MQTT-3.3.1-11, 5.0: MQTT-3.3.1-7
         subscriber.subscribe("r/+", 2).await;
         subscriber.expect_nothing().await;
     }
@@ -197,9 +197,9 @@ async fn retain_handling_and_retain_as_published_are_obeyed() {
         },
     };
     for (retain_handling, is_sent) in [
-        (RetainHandling::DoNotSend, false),      // [v5 MQTT-3.3.1-11]
-        (RetainHandling::SendIfNew, false),      // [v5 MQTT-3.3.1-10]
-        (RetainHandling::SendAtSubscribe, true), // [v5 MQTT-3.3.1-9]
+        (RetainHandling::DoNotSend, false),      // 5.0: MQTT-3.3.1-11
+        (RetainHandling::SendIfNew, false),      // 5.0: MQTT-3.3.1-10
+        (RetainHandling::SendAtSubscribe, true), // 5.0: MQTT-3.3.1-9
     ] {
         client.exchange(&subscribe(&[with(retain_handling, true)], &[]), "SUBACK #900 [00]").await;
         if is_sent {
@@ -211,7 +211,7 @@ async fn retain_handling_and_retain_as_published_are_obeyed() {
     client.subscribe("#", 0).await;
     client.expect(r#"PUBLISH r q0 retain "kept""#).await;
     publisher.publish_packet(retained("r", 0, 1, "again")).await;
-    client.expect(r#"PUBLISH r q0 retain "again""#).await; // [v5 MQTT-3.3.1-13]
+    client.expect(r#"PUBLISH r q0 retain "again""#).await; // 5.0: MQTT-3.3.1-13
     client.exchange(&unsubscribe(&[filter("r")]), "UNSUBACK #901 [00]").await;
     client.exchange(&subscribe(&[with(RetainHandling::SendIfNew, false)], &[]), "SUBACK #900 [00]").await;
     client.expect(r#"PUBLISH r q0 retain "again""#).await;
@@ -250,7 +250,7 @@ async fn a_topic_alias_stands_for_its_topic_until_the_connection_ends() {
         publisher.send(&Packet::Publish(message)).await;
         subscriber.expect(&format!("PUBLISH {arrives_at} q0 \"x\"")).await;
     }
-    // [v5 MQTT-3.3.2-7]
+    // 5.0: MQTT-3.3.2-7
     let mut publisher = Client::plain(&broker, V5, "another").await;
     let message = Publish { properties: Properties::new(&alias), ..publish("", 0, 0, "x") };
     publisher.exchange(&Packet::Publish(message), "DISCONNECT 82").await;
@@ -265,7 +265,7 @@ async fn the_broker_keeps_its_own_topics() {
     let broker = broker().await;
     for version in VERSIONS {
         let mut client = Client::plain(&broker, version, "c").await;
-        client.subscribe("#", 0).await; // [v3 v5 MQTT-4.7.2-1]
+        client.subscribe("#", 0).await; // 3.1.1 and 5.0: MQTT-4.7.2-1
         client.expect_nothing().await;
         client.subscribe("$SYS/broker/clients/connected", 0).await;
         client.expect(r#"PUBLISH $SYS/broker/clients/connected q0 retain "1""#).await;

@@ -29,7 +29,7 @@ async fn a_kept_session_has_its_subscriptions_and_messages() {
         subscriber.expect(r#"PUBLISH t q1 #3 "qos 1""#).await;
         subscriber.expect_nothing().await;
 
-        // Clean Start ends it [v3 MQTT-3.1.2-6] [v5 MQTT-3.1.2-4].
+        // Clean Start ends it (3.1.1: MQTT-3.1.2-6, 5.0: MQTT-3.1.2-4).
         let mut subscriber = Client::plain(&broker, version, "subscriber").await;
         publisher.publish("t", 1, "to nobody").await;
         subscriber.expect_nothing().await;
@@ -55,7 +55,7 @@ async fn unacknowledged_packets_come_again_in_order() {
         subscriber.expect("closed").await;
         publisher.publish("t", 1, "e").await;
 
-        // [v3 v5 MQTT-4.4.0-1] [v3 MQTT-4.6.0-6] [v5 MQTT-3.3.1-1]
+        // 3.1.1 and 5.0: MQTT-4.4.0-1; 3.1.1: MQTT-4.6.0-6; 5.0: MQTT-3.3.1-1
         let mut subscriber = Client::resumed(&broker, &connect_kept(version, "subscriber")).await;
         for line in [
             r#"PUBLISH t q1 #1 dup "a""#,
@@ -117,7 +117,7 @@ async fn a_session_without_expiry_ends_with_its_connection() {
         let mut client = Client::plain(&broker, version, "c").await;
         client.subscribe("t", 1).await;
         client.exchange(&DISCONNECT, "closed").await;
-        // Present only if a session exists [v3 MQTT-3.2.2-2] [v5 MQTT-3.2.2-3].
+        // Present only if a session exists (3.1.1: MQTT-3.2.2-2, 5.0: MQTT-3.2.2-3).
         let mut client = Client::accepted(&broker, &connect_kept(version, "c")).await;
         client.publish("t", 1, "to nobody").await;
         client.expect_nothing().await;
@@ -177,11 +177,11 @@ async fn the_receive_maximum_holds_up_qos_1_and_2_but_nothing_else() {
     for line in [r#"q1 #1 "a""#, r#"q2 #2 "b""#, r#"q1 #3 "c""#, r#"q0 "e""#] {
         client.expect(&format!("PUBLISH t {line}")).await;
     }
-    client.expect_nothing().await; // [v5 MQTT-3.3.4-9]
+    client.expect_nothing().await; // 5.0: MQTT-3.3.4-9
     client.exchange(&ack(AckKind::Pubrec, 2), "PUBREL #2").await;
     client.expect_nothing().await;
 
-    // With a smaller one after the reconnect, PUBREL still is not held up [v5 MQTT-3.3.4-10].
+    // With a smaller one after the reconnect, PUBREL still is not held up (5.0: MQTT-3.3.4-10).
     let mut client = Client::resumed(&broker, &request(&one)).await;
     client.expect(r#"PUBLISH t q1 #1 dup "a""#).await;
     client.expect("PUBREL #2").await;

@@ -22,7 +22,7 @@ async fn answers_have_a_code_for_each_filter_in_order() {
         client.exchange(&unsubscribe(&[filter("a"), filter("none")]), &format!("UNSUBACK #901 {codes}")).await;
         assert_eq!(broker.statistics().subscriptions, 2);
         client.publish("a", 1, "to nobody").await;
-        client.expect_nothing().await; // [v3 v5 MQTT-3.10.4-2]
+        client.expect_nothing().await; // 3.1.1 and 5.0: MQTT-3.10.4-2
         client.exchange(&DISCONNECT, "closed").await;
         assert_eq!(broker.statistics().subscriptions, 0);
     }
@@ -81,7 +81,7 @@ async fn overlapping_subscriptions_give_one_copy_or_one_each() {
         }
         client.send(&Packet::Publish(publish("a/b", 2, 1, "x"))).await;
         for line in lines {
-            client.expect(line).await; // [v5 MQTT-3.3.4-2] to [v5 MQTT-3.3.4-5]
+            client.expect(line).await; // 5.0: MQTT-3.3.4-2 to MQTT-3.3.4-5
         }
         client.expect("PUBREC #1").await;
         client.expect_nothing().await;
@@ -94,7 +94,7 @@ async fn subscribing_again_replaces_the_subscription() {
     for version in VERSIONS {
         let mut client = Client::plain(&broker, version, "c").await;
         client.subscribe("t", 0).await;
-        client.subscribe("t", 1).await; // [v3 v5 MQTT-3.8.4-3]
+        client.subscribe("t", 1).await; // 3.1.1 and 5.0: MQTT-3.8.4-3
         assert_eq!(broker.statistics().subscriptions, 1);
         client.exchange(&Packet::Publish(publish("t", 1, 1, "x")), r#"PUBLISH t q1 #1 "x""#).await;
         client.expect("PUBACK #1").await;
@@ -110,7 +110,7 @@ async fn no_local_spares_the_publisher_its_own_messages() {
     let options = SubscriptionOptions { no_local: true, ..SubscriptionOptions::new(QoS::AtMostOnce) };
     let list = [Subscription { filter: filter("t"), options }];
     client.exchange(&subscribe(&list, &[]), "SUBACK #900 [00]").await;
-    client.publish("t", 1, "own").await; // [v5 MQTT-3.8.3-3]
+    client.publish("t", 1, "own").await; // 5.0: MQTT-3.8.3-3
     other.publish("t", 1, "foreign").await;
     client.expect(r#"PUBLISH t q0 "foreign""#).await;
     client.expect_nothing().await;
@@ -208,7 +208,7 @@ async fn what_is_switched_off_is_refused() {
     let deep = "/".repeat(128);
     let list = [subscription("a", 2), subscription("#", 0), subscription("$share/g/a", 0), subscription(&deep, 0)];
     let mut client = Client::plain(&broker, V5, "five").await;
-    client.exchange(&subscribe(&list, &[]), "SUBACK #900 [01, a2, 9e, 8f]").await; // [v5 MQTT-3.2.2-10]
+    client.exchange(&subscribe(&list, &[]), "SUBACK #900 [01, a2, 9e, 8f]").await; // 5.0: MQTT-3.2.2-10
     let identifier = [Property::SubscriptionIdentifier(1)];
     client.exchange(&subscribe(&list[..1], &identifier), "SUBACK #900 [a1]").await;
     let mut client = Client::plain(&broker, V3, "three").await;

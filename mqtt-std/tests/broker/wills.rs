@@ -18,7 +18,7 @@ async fn a_lost_connection_publishes_the_will() {
         watcher.subscribe("will", 2).await;
         let request = Connect { will: Some(will("will", "lost")), ..connect(version, "c") };
 
-        // The socket is closed, the broker cuts it, the client breaks the rules [v3 v5 MQTT-3.1.2-8].
+        // The socket is closed, the broker cuts it, the client breaks the rules (3.1.1 and 5.0: MQTT-3.1.2-8).
         drop(Client::accepted(&broker, &request).await);
         watcher.expect(r#"PUBLISH will q1 #1 "lost""#).await;
         let _client = Client::accepted(&broker, &request).await;
@@ -32,7 +32,7 @@ async fn a_lost_connection_publishes_the_will() {
         let mut client = Client::accepted(&broker, &request).await;
         watcher.expect(r#"PUBLISH will q1 #4 "lost""#).await;
 
-        client.exchange(&DISCONNECT, "closed").await; // [v3 MQTT-3.1.2-10] [v5 MQTT-3.14.4-3]
+        client.exchange(&DISCONNECT, "closed").await; // 3.1.1: MQTT-3.1.2-10, 5.0: MQTT-3.14.4-3
         watcher.expect_nothing().await;
     }
 }
@@ -57,7 +57,7 @@ async fn a_will_is_published_as_it_was_given() {
         let properties = [
             Property::ContentType("text/plain"),
             Property::UserProperty("a", "1"),
-            Property::UserProperty("a", "2"), // [v5 MQTT-3.1.3-10]
+            Property::UserProperty("a", "2"), // 5.0: MQTT-3.1.3-10
         ];
         let properties: &[Property<'_>] = if version == V5 { &properties } else { &[] };
         let will = Will {
@@ -84,8 +84,8 @@ async fn a_will_that_the_broker_cannot_publish_is_refused() {
     let options = BrokerOptions::new().maximum_qos(QoS::AtMostOnce).retain_available(false);
     let broker = Broker::start(options).await.unwrap();
     for (will, code) in [
-        (will("will", "QoS 1"), "9b"), // [v5 MQTT-3.2.2-12]
-        (Will { qos: QoS::AtMostOnce, retain: true, ..will("will", "kept") }, "9a"), // [v5 MQTT-3.2.2-13]
+        (will("will", "QoS 1"), "9b"), // 5.0: MQTT-3.2.2-12
+        (Will { qos: QoS::AtMostOnce, retain: true, ..will("will", "kept") }, "9a"), // 5.0: MQTT-3.2.2-13
     ] {
         let (mut client, line) = Client::connect(&broker, &Connect { will: Some(will), ..connect(V5, "c") }).await;
         assert_eq!(line, format!("CONNACK {code}"));

@@ -114,9 +114,9 @@ fn a_delayed_will_comes_with_the_delay_or_the_end_of_the_session() {
             assert_eq!(world.lines(watcher), NOTHING, "{delay:?} {expiry:?}");
             world.pass(1);
         }
-        assert_eq!(world.lines(watcher), [r#"PUBLISH will q1 #1 "lost""#], "{delay:?} {expiry:?}"); // [v5 MQTT-3.1.2-8]
+        assert_eq!(world.lines(watcher), [r#"PUBLISH will q1 #1 "lost""#], "{delay:?} {expiry:?}"); // 5.0: MQTT-3.1.2-8
         world.pass(100_000);
-        assert_eq!(world.lines(watcher), NOTHING, "{delay:?} {expiry:?}"); // [v5 MQTT-3.1.2-10]
+        assert_eq!(world.lines(watcher), NOTHING, "{delay:?} {expiry:?}"); // 5.0: MQTT-3.1.2-10
         let kept = usize::from(expiry == [Property::SessionExpiryInterval(u32::MAX)]);
         assert_eq!(world.hub.statistics().sessions, 1 + kept, "{delay:?} {expiry:?}");
     }
@@ -135,7 +135,7 @@ fn a_delayed_will_is_cancelled_by_coming_back_but_not_by_starting_anew() {
         let again = Connect { clean_start, will: None, ..request };
         world.connect(&again);
         world.pass(100_000);
-        assert_eq!(world.lines(watcher), lines, "clean start {clean_start}"); // [v5 MQTT-3.1.3-9]
+        assert_eq!(world.lines(watcher), lines, "clean start {clean_start}"); // 5.0: MQTT-3.1.3-9
 
         // The same when the old connection is still there.
         let mut world = World::new(BrokerOptions::new());
@@ -158,7 +158,7 @@ fn a_session_ends_when_its_time_is_over() {
         let client = world.connect(&Connect { clean_start: false, properties, ..connect(version, "c") });
         world.send(client, &subscribe(&[subscription("t", 1)], &[]));
         world.pass(1_000_000);
-        world.vanish(client); // while it was connected, no time has passed [v5 MQTT-4.1.0-1]
+        world.vanish(client); // while it was connected, no time has passed (5.0: MQTT-4.1.0-1)
         if let Some(seconds) = ends_after {
             if seconds > 0 {
                 world.pass(seconds * 1_000 - 1);
@@ -166,7 +166,7 @@ fn a_session_ends_when_its_time_is_over() {
                 world.pass(1);
             }
             let statistics = world.hub.statistics();
-            assert_eq!((statistics.sessions, statistics.subscriptions), (0, 0)); // [v5 MQTT-4.1.0-2]
+            assert_eq!((statistics.sessions, statistics.subscriptions), (0, 0)); // 5.0: MQTT-4.1.0-2
         } else {
             world.pass(1 << 50);
             assert_eq!(world.hub.statistics().sessions, 1);
@@ -208,7 +208,7 @@ fn a_silent_client_is_given_up_after_one_and_a_half_keep_alives() {
         world.send(client, &Packet::Pingreq);
         world.pass(14_999);
         assert_eq!(world.lines(client), ["PINGRESP"]);
-        world.pass(1); // [v3 MQTT-3.1.2-24] [v5 MQTT-3.1.2-22]
+        world.pass(1); // 3.1.1: MQTT-3.1.2-24, 5.0: MQTT-3.1.2-22
         let farewell: &[&str] = if version == V5 { &["DISCONNECT 8d", "closed"] } else { &["closed"] };
         assert_eq!(world.lines(client), farewell);
         assert_eq!(world.lines(watcher), [r#"PUBLISH will q1 #1 "silent""#]);
@@ -261,7 +261,7 @@ fn a_message_expires_unless_its_delivery_has_begun() {
     assert_eq!(world.lines(client), [r#"PUBLISH t q1 #1 "begun" [MessageExpiryInterval(10)]"#]);
 
     world.pass(3_500);
-    // What is left is told, in whole seconds [v5 MQTT-3.3.2-6].
+    // What is left is told, in whole seconds (5.0: MQTT-3.3.2-6).
     world.send(publisher, &subscribe(&[subscription("r", 0)], &[]));
     let lines = world.lines(publisher);
     assert_eq!(lines.last().unwrap(), r#"PUBLISH r q0 retain "retained" [MessageExpiryInterval(7)]"#);
@@ -274,9 +274,9 @@ fn a_message_expires_unless_its_delivery_has_begun() {
     let client = world.open(V5);
     world.send(client, &Packet::Connect(request));
     let lines = world.lines(client);
-    assert_eq!(lines[1..], [r#"PUBLISH t q1 #1 dup "begun" [MessageExpiryInterval(0)]"#]); // [v5 MQTT-4.3.3-7]
+    assert_eq!(lines[1..], [r#"PUBLISH t q1 #1 dup "begun" [MessageExpiryInterval(0)]"#]); // 5.0: MQTT-4.3.3-7
     world.send(client, &ack(AckKind::Puback, 1));
-    assert_eq!(world.lines(client), NOTHING); // [v5 MQTT-3.3.2-5]
+    assert_eq!(world.lines(client), NOTHING); // 5.0: MQTT-3.3.2-5
     world.send(publisher, &subscribe(&[subscription("r", 0)], &[]));
     assert_eq!(world.lines(publisher), ["SUBACK #900 [00]"]);
 }
