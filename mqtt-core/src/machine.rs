@@ -9,7 +9,7 @@ use crate::options::ConnectOptions;
 use crate::property::Property;
 use crate::request::{Body, PublishRequest, SubscribeRequest, UnsubscribeRequest};
 use crate::session::{
-    Acknowledgement, ArrayStorage, CommandOutcome, Record, RecordTicket, Session, Storage, StorageFull,
+    Acknowledgement, ArrayStorage, CommandOutcome, DeliveryNumber, Record, RecordTicket, Session, Storage, StorageFull,
 };
 use crate::subscription_list::{NoSubscriptions, SubscriptionList};
 use crate::time::Instant;
@@ -133,6 +133,14 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
     /// [`Connection::record_failed`].
     pub fn record_failed(&mut self, ticket: RecordTicket) {
         self.connection.record_failed(&mut self.session, ticket);
+    }
+
+    /// [`Session::confirm`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn confirm(&mut self, delivery: DeliveryNumber) -> Result<(), UsageError> {
+        self.session.confirm(delivery)
     }
 
     /// [`Session::restore`].

@@ -146,7 +146,9 @@ impl<A: Aliases> Connection<A> {
         if !cfg!(feature = "qos2") && filters.iter().any(|entry| matches!(entry.options.qos, QoS::ExactlyOnce)) {
             return Err(UsageError::FeatureAbsent);
         }
-        if !subscriptions.has_room(request.filters.len(), longest) {
+        // Those that are asked for have their room already.
+        let wanted = request.filters.len().saturating_add(session.queues.subscribing as usize);
+        if !subscriptions.has_room(wanted, longest) {
             return Err(UsageError::SubscriptionsFull);
         }
         let mut scratch = [0; 16];

@@ -282,8 +282,13 @@ impl<S: Storage> Session<S> {
         while let Some(id) = self.acknowledgements.pubacks.pop_front(self.storage.incoming_mut()) {
             self.storage.incoming_mut().remove(id);
         }
+        // PUBREL comes again, and its PUBCOMP still waits for its record.
         while let Some(id) = self.acknowledgements.pubcomps.pop_front(self.storage.incoming_mut()) {
-            self.storage.incoming_mut().remove(id);
+            if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {
+                arrival.stage = Stage::AwaitPubrel;
+                arrival.queued = false;
+                arrival.owed = 0;
+            }
         }
         while let Some(id) = self.acknowledgements.pubrecs.pop_front(self.storage.incoming_mut()) {
             if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {

@@ -255,6 +255,19 @@ impl<S: Storage> Session<S> {
         self.cancel_exchange(packet_identifier)
     }
 
+    /// Confirms that the application has taken a message over that came again after a crash, from its record, with this number:
+    /// its token died with the program.
+    ///
+    /// # Errors
+    /// `RecordPending`.
+    pub fn confirm(&mut self, delivery: DeliveryNumber) -> Result<(), UsageError> {
+        if self.has_pending_record() {
+            return Err(UsageError::RecordPending);
+        }
+        self.pend(PendingRecord::Confirmed(delivery));
+        Ok(())
+    }
+
     /// Ends the session on this side: every command gets its outcome, told by [`poll_outcome`](Self::poll_outcome).
     pub fn end(&mut self) {
         self.end_all();

@@ -65,6 +65,15 @@ pub(crate) enum Stage {
     Ended(Command, Outcome),
 }
 
+impl Stage {
+    const fn subscribed_filters(self) -> u16 {
+        match self {
+            Self::Subscribe { filters } => filters,
+            _ => 0,
+        }
+    }
+}
+
 impl Exchange {
     pub(crate) const fn new(stage: Stage) -> Self {
         Self {
@@ -140,6 +149,8 @@ pub(crate) struct Queues {
     /// Receive Maximum (§4.9).
     pub(crate) unacknowledged: u16,
     pubrel_count: u16,
+    /// Filters that SUBSCRIBEs without an answer ask for.
+    pub(crate) subscribing: u16,
 }
 
 impl Queues {
@@ -153,6 +164,7 @@ impl Queues {
         ended: List::NEW,
         unacknowledged: 0,
         pubrel_count: 0,
+        subscribing: 0,
     };
 }
 
@@ -175,10 +187,12 @@ impl<S: Storage> Session<S> {
 
     pub(crate) fn begin(&mut self, id: PacketIdentifier, exchange: Exchange) -> bool {
         let request = !matches!(exchange.stage, Stage::Publish(_));
+        let filters = exchange.stage.subscribed_filters();
         if !self.storage.outgoing_mut().insert(id, exchange) {
             return false;
         }
         self.last_identifier = id;
+        self.queues.subscribing = self.queues.subscribing.saturating_add(filters);
         let queue = if request { &mut self.queues.requests } else { &mut self.queues.publishes };
         queue.push_back(self.storage.outgoing_mut(), id);
         true
@@ -351,6 +365,7 @@ impl<S: Storage> Session<S> {
             (_, false) => (&mut queues.requests, false),
             (_, true) => (&mut queues.sent_requests, false),
         };
+        queues.subscribing = queues.subscribing.saturating_sub(stage.subscribed_filters());
         let pubrel = matches!(stage, Stage::AwaitPubcomp);
         if pubrel || in_flight && matches!(stage, Stage::Publish(_)) {
             queues.unacknowledged = queues.unacknowledged.saturating_sub(1);

@@ -2,7 +2,7 @@
 
 use mqtt_core::{Acknowledge, Acknowledgement, ConnectOptions, ProtocolVersion, ReasonCode, UsageError};
 
-use crate::support::{Pair, any_version, options};
+use crate::support::{Model, Pair, any_version, options};
 
 fn by_hand(version: ProtocolVersion) -> ConnectOptions<'static> {
     options(version).acknowledge(Acknowledge::ByApplication)
@@ -271,7 +271,8 @@ fn an_identifier_in_use_at_the_other_qos_closes() {
 #[test]
 fn an_expired_message_is_answered_to_its_end() {
     let mut pair = Pair::connected_as(&by_hand(ProtocolVersion::V5_0));
-    pair.message(2, 1, "a");
+    // PUBLISH #1 q2 "t" with Message Expiry Interval 1.
+    assert_eq!(pair.deliver(&[0x34, 12, 0, 1, b't', 0, 1, 5, 2, 0, 0, 0, 1, b'a']), ["Message q2 t a"]);
     pair.pass(3_600_000);
     let token = pair.tokens[0];
     accept(&mut pair, token).unwrap();
@@ -354,6 +355,50 @@ fn a_repetition_counts_once_against_receive_maximum() {
     pair.connack(true, &[]);
     pair.message_again(2, 1, "a");
     assert_eq!(pair.message(1, 2, "b"), ["error Protocol(ReceiveMaximumExceeded)"]);
+}
+
+// trap C2: what is to be acknowledged is state; nothing has to be awaited for it.
+#[test]
+fn an_acknowledgement_waits_while_other_things_happen() {
+    for version in any_version() {
+        let mut pair = Pair::connected(version);
+        pair.message(1, 1, "a");
+        pair.publish(1, "b").unwrap();
+        pair.subscribe(&[("s", 0)]).unwrap();
+        pair.message(2, 2, "c");
+        pair.pass(1_000);
+        assert_eq!(pair.machine.handle_timeout(pair.now), Ok(()));
+        assert_eq!(pair.sent(), ["PUBACK #1", "PUBREC #2", "SUBSCRIBE #2 s:0", "PUBLISH #1 q1 t b"]);
+    }
+}
+
+// trap C3: each message is forwarded where it is received, and all capacities are 1.
+#[test]
+fn forwarding_with_all_capacities_of_one_does_not_deadlock() {
+    for version in any_version() {
+        for qos in [1, 2] {
+            let mut pair = Pair::with(version, mqtt_core::ArrayStorage::<1, 1, 64>::new());
+            pair.connect(&options(version));
+            pair.connack(false, &[]);
+            let (mut broker, mut received, mut forwarded) = (Model::default(), 0, 0);
+            for _ in 0..300 {
+                if broker.out.is_empty() {
+                    broker.send(qos, "in".into());
+                }
+                let events = broker.deliver(&mut pair);
+                received += events.iter().filter(|event| event.starts_with("Message")).count();
+                // Full is an ordinary answer: the loop goes on, and room is made.
+                if forwarded < received && pair.publish(qos, "out").is_ok() {
+                    forwarded += 1;
+                }
+                for packet in pair.sent() {
+                    broker.take(&packet);
+                }
+                assert!(pair.machine.is_connected());
+            }
+            assert!(forwarded > 30 && received - forwarded <= 1, "{forwarded} of {received}");
+        }
+    }
 }
 
 #[test]

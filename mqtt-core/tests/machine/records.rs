@@ -299,6 +299,24 @@ fn what_was_published_anew_goes_on_after_a_crash() {
     }
 }
 
+// PUBCOMP never leaves before its record, also when PUBREL comes again on another connection.
+#[test]
+fn a_pubrel_that_was_cut_still_waits_for_its_record() {
+    for version in any_version() {
+        let mut pair = connected(version);
+        pair.message(2, 8, "in");
+        assert_eq!(pair.sent(), ["PUBREC #8"]);
+        pair.sync = false;
+        pair.pubrel(8);
+        pair.reconnect(true);
+        pair.pubrel(8);
+        assert!(pair.sent().is_empty());
+        let records = pair.log.len();
+        pair.make_durable(records);
+        assert_eq!(pair.sent(), ["PUBCOMP #8"]);
+    }
+}
+
 #[test]
 fn outcomes_are_recorded_too() {
     for version in any_version() {
@@ -399,6 +417,22 @@ fn a_durable_message_is_acknowledged_when_it_is_recorded() {
         pair.machine.acknowledge(token, ReasonCode::SUCCESS).unwrap();
         pair.write_records();
         assert_eq!(kinds(&pair)[2..], ["Released", "Confirmed"]);
+    }
+}
+
+// What was not confirmed comes again from its record after a crash; its token is gone.
+#[test]
+fn a_message_is_confirmed_by_its_number_after_a_crash() {
+    for version in any_version() {
+        let mut pair = connected(version);
+        pair.message(2, 8, "in");
+        let number = pair.tokens[0].delivery_number();
+        pair.crash(2, Small::new());
+        pair.machine.confirm(number).unwrap();
+        assert_eq!(pair.machine.session.confirm(number), Err(UsageError::RecordPending));
+        pair.write_records();
+        let last = Record::decode(&pair.log.last().unwrap().1).unwrap();
+        assert_eq!(last, Record::Confirmed { delivery: number });
     }
 }
 

@@ -343,6 +343,26 @@ fn a_full_list_refuses_a_subscription_that_could_not_be_renewed() {
 }
 
 #[test]
+fn what_is_asked_for_has_its_room_in_the_list_already() {
+    for version in any_version() {
+        let mut pair = Pair::connected(version);
+        pair.subscribe(&[("1", 0), ("2", 0), ("3", 0)]).unwrap();
+        pair.subscribe(&[("4", 0), ("5", 0)]).unwrap();
+        assert_eq!(pair.subscribe(&[("6", 0), ("7", 0)]), Err(UsageError::SubscriptionsFull));
+        pair.sent();
+        pair.suback(1, &[0, 0x80, 0]);
+        assert_eq!(pair.subscribe(&[("6", 0), ("7", 0)]), Ok(3), "one was refused");
+        assert!(pair.machine.cancel(id(3)));
+        pair.outcomes();
+        assert_eq!(pair.subscribe(&[("8", 0), ("9", 0)]), Ok(4), "one was taken back");
+        pair.sent();
+        pair.suback(2, &[0, 0]);
+        pair.suback(4, &[0, 0]);
+        assert_eq!(list(&pair).len(), 6);
+    }
+}
+
+#[test]
 fn diagnostics_of_suback_are_handed_over() {
     let mut pair = Pair::connected(ProtocolVersion::V5_0);
     pair.subscribe(&[("a", 1)]).unwrap();
