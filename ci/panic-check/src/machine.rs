@@ -64,6 +64,7 @@ where
     call(Machine::<S, A, L>::subscribe);
     call(Machine::<S, A, L>::unsubscribe);
     call(Machine::<S, A, L>::acknowledge);
+    call(Machine::<S, A, L>::confirm);
     call(Machine::<S, A, L>::ping);
     call(Machine::<S, A, L>::authenticate);
     call(Machine::<S, A, L>::reauthenticate);
@@ -85,6 +86,7 @@ where
     call(Session::<S>::incoming_len);
     call(Session::<S>::is_idle);
     call(Session::<S>::poll_outcome);
+    call(Session::<S>::confirm);
     call(Session::<S>::cancel);
     call(Session::<S>::end);
     call(Session::<S>::next_unsent);
