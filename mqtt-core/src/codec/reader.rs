@@ -91,6 +91,11 @@ impl<'a> Reader<'a> {
         self.bytes(len as usize)
     }
 
+    /// A string that was checked before.
+    pub(crate) fn checked_string(&mut self) -> Result<&'a str, DecodeError> {
+        core::str::from_utf8(self.binary()?).map_err(|_| DecodeError::InvalidUtf8)
+    }
+
     pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
         string::decode(self.binary()?)
     }

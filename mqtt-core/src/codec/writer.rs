@@ -87,8 +87,12 @@ impl<'b> Writer<'b> {
     /// First byte and Remaining Length of the fixed header, §2.1.
     #[inline]
     pub(crate) fn fixed_header(&mut self, first: u8, remaining_length: u32) {
-        self.u8(first);
-        self.variable_byte_integer(remaining_length);
+        if remaining_length < 0x80 {
+            self.array([first, remaining_length as u8]);
+        } else {
+            self.u8(first);
+            self.variable_byte_integer(remaining_length);
+        }
     }
 }
 

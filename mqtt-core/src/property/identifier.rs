@@ -72,6 +72,22 @@ pub(crate) enum Scope {
     Will,
 }
 
+/// What a value is on the wire, §1.5, and which values there are.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    /// A byte that is 0 or 1.
+    Boolean,
+    TwoByte,
+    TwoByteNotZero,
+    FourByte,
+    FourByteNotZero,
+    VariableNotZero,
+    Text,
+    TopicName,
+    Binary,
+    Pair,
+}
+
 impl PropertyIdentifier {
     /// The property with this number on the wire.
     #[must_use]
@@ -160,6 +176,41 @@ impl PropertyIdentifier {
         }
     }
 
+    /// The type of the value and its range, each from the section of its property; stated nowhere else.
+    #[inline]
+    pub(super) const fn shape(self) -> Shape {
+        match self {
+            Self::PayloadFormatIndicator
+            | Self::RequestProblemInformation
+            | Self::RequestResponseInformation
+            | Self::MaximumQoS
+            | Self::RetainAvailable
+            | Self::WildcardSubscriptionAvailable
+            | Self::SubscriptionIdentifierAvailable
+            | Self::SharedSubscriptionAvailable => Shape::Boolean,
+            Self::ServerKeepAlive | Self::TopicAliasMaximum => Shape::TwoByte,
+            Self::ReceiveMaximum | Self::TopicAlias => Shape::TwoByteNotZero,
+            Self::MessageExpiryInterval | Self::SessionExpiryInterval | Self::WillDelayInterval => Shape::FourByte,
+            Self::MaximumPacketSize => Shape::FourByteNotZero,
+            Self::SubscriptionIdentifier => Shape::VariableNotZero,
+            Self::ContentType
+            | Self::AssignedClientIdentifier
+            | Self::AuthenticationMethod
+            | Self::ResponseInformation
+            | Self::ServerReference
+            | Self::ReasonString => Shape::Text,
+            Self::ResponseTopic => Shape::TopicName,
+            Self::CorrelationData | Self::AuthenticationData => Shape::Binary,
+            Self::UserProperty => Shape::Pair,
+        }
+    }
+
+    /// The bit that stands for the property in [`Scope::allowed`]: the largest number is 42.
+    #[inline]
+    pub(crate) const fn bit(self) -> u64 {
+        1_u64.wrapping_shl(self as u32)
+    }
+
     const fn is_allowed_in_will(self) -> bool {
         matches!(
             self,
@@ -172,14 +223,66 @@ impl PropertyIdentifier {
                 | Self::UserProperty
         )
     }
+}
 
-    /// Tells whether the property may stand more than once: User Property anywhere, Subscription Identifier in a PUBLISH.
-    pub(crate) const fn is_repeatable_in(self, scope: Scope) -> bool {
+impl Scope {
+    /// The properties that may stand here, a bit for each.
+    #[inline]
+    pub(crate) const fn allowed(self) -> u64 {
         match self {
-            Self::UserProperty => true,
-            Self::SubscriptionIdentifier => matches!(scope, Scope::Packet(PacketType::Publish, _)),
-            _ => false,
+            Self::Will => ALLOWED_IN_WILL,
+            Self::Packet(packet, sender) => {
+                let [client, server] = allowed_in(packet);
+                if matches!(sender, Sender::Server) { server } else { client }
+            }
         }
+    }
+
+    /// The properties that may stand here more than once: User Property, and Subscription Identifier in a PUBLISH.
+    #[inline]
+    pub(crate) const fn repeatable(self) -> u64 {
+        let user_property = PropertyIdentifier::UserProperty.bit();
+        match self {
+            Self::Packet(PacketType::Publish, _) => user_property | PropertyIdentifier::SubscriptionIdentifier.bit(),
+            _ => user_property,
+        }
+    }
+
+    /// Asks the table for each property: only the compiler does, never the program.
+    const fn ask_table(self) -> u64 {
+        let (mut allowed, mut number) = (0, 0);
+        while number < u8::MAX {
+            if let Some(property) = PropertyIdentifier::from_u8(number) {
+                if property.is_allowed_in(self) {
+                    allowed |= property.bit();
+                }
+            }
+            number += 1;
+        }
+        allowed
+    }
+}
+
+const ALLOWED_IN_WILL: u64 = Scope::Will.ask_table();
+
+const fn ask_table(packet: PacketType) -> [u64; 2] {
+    [Scope::Packet(packet, Sender::Client).ask_table(), Scope::Packet(packet, Sender::Server).ask_table()]
+}
+
+/// For each packet, what the Client and what the Server may put into it.
+const fn allowed_in(packet: PacketType) -> [u64; 2] {
+    use PacketType as P;
+    match packet {
+        P::Connect => const { ask_table(P::Connect) },
+        P::Connack => const { ask_table(P::Connack) },
+        P::Publish => const { ask_table(P::Publish) },
+        P::Puback | P::Pubrec | P::Pubrel | P::Pubcomp => const { ask_table(P::Puback) },
+        P::Subscribe => const { ask_table(P::Subscribe) },
+        P::Suback | P::Unsuback => const { ask_table(P::Suback) },
+        P::Unsubscribe => const { ask_table(P::Unsubscribe) },
+        P::Pingreq | P::Pingresp => [0, 0],
+        P::Disconnect => const { ask_table(P::Disconnect) },
+        P::Auth => const { ask_table(P::Auth) },
     }
 }
 

@@ -142,20 +142,22 @@ impl<'a> Properties<'a> {
             return if self.is_empty() { Ok(0) } else { Err(EncodeError::NotInVersion) };
         }
         let mut measure = Measure::default();
-        let mut seen = Seen::default();
-        let whole = !self.without_diagnostics;
-        if whole {
-            measure.add(self.encoded.len());
-        }
-        // Decoded for another packet, perhaps: the table is asked again.
-        for property in (Self { list: &[], ..self }) {
-            seen.accept(property.identifier(), scope).map_err(Refused::encode_error)?;
-            if !whole {
+        let mut seen = Seen::none(scope);
+        if self.without_diagnostics {
+            for property in self {
+                seen.accept(property.identifier()).map_err(Refused::encode_error)?;
                 property.measure(&mut measure)?;
             }
+            return measure.remaining_length();
         }
-        for property in (Self { encoded: &[], ..self }) {
-            seen.accept(property.identifier(), scope).map_err(Refused::encode_error)?;
+        measure.add(self.encoded.len());
+        // Decoded for another packet, perhaps: the table is asked again.
+        let mut encoded = Reader::new(self.encoded);
+        while let Some(identifier) = next_identifier(&mut encoded) {
+            seen.accept(identifier).map_err(Refused::encode_error)?;
+        }
+        for property in self.list {
+            seen.accept(property.identifier()).map_err(Refused::encode_error)?;
             property.measure(&mut measure)?;
         }
         measure.remaining_length()
@@ -196,12 +198,14 @@ impl<'a> Properties<'a> {
 
     /// Writes the block without its length.
     pub(crate) fn write_block(self, writer: &mut Writer<'_>) {
-        let mut rest = self;
-        if !self.without_diagnostics {
-            writer.bytes(self.encoded);
-            rest.encoded = &[];
+        if self.without_diagnostics {
+            for property in self {
+                property.write(writer);
+            }
+            return;
         }
-        for property in rest {
+        writer.bytes(self.encoded);
+        for property in self.list {
             property.write(writer);
         }
     }
@@ -266,7 +270,7 @@ impl<'a> Iterator for PropertiesIter<'a> {
                 *first
             } else {
                 // The block was checked, so this succeeds.
-                next_property(&mut self.encoded).ok()?
+                next_property(&mut self.encoded)?
             };
             let diagnostic = matches!(property, Property::ReasonString(_) | Property::UserProperty(..));
             if !(self.without_diagnostics && diagnostic) {
@@ -276,40 +280,59 @@ impl<'a> Iterator for PropertiesIter<'a> {
     }
 }
 
-/// Every identifier is below 128: one byte.
+/// Reads a property of a block that was checked; `None` at its end.
 #[inline]
-fn next_property<'a>(reader: &mut Reader<'a>) -> Result<Property<'a>, DecodeError> {
-    let number = reader.variable_byte_integer()?;
-    let identifier =
-        u8::try_from(number).ok().and_then(PropertyIdentifier::from_u8).ok_or(DecodeError::UnknownProperty(number))?;
-    Property::decode(identifier, reader)
+fn next_property<'a>(reader: &mut Reader<'a>) -> Option<Property<'a>> {
+    let identifier = PropertyIdentifier::from_u8(reader.u8().ok()?)?;
+    Property::read(identifier, reader).ok()
+}
+
+/// Reads past a property of a block that was checked.
+#[inline]
+fn next_identifier(reader: &mut Reader<'_>) -> Option<PropertyIdentifier> {
+    let identifier = PropertyIdentifier::from_u8(reader.u8().ok()?)?;
+    Property::check(identifier, reader).ok()?;
+    Some(identifier)
 }
 
 /// Walks the whole block: allowed here? repeated? well formed?
 fn check(encoded: &[u8], scope: Scope) -> Result<(), DecodeError> {
     let mut reader = Reader::new(encoded);
-    let mut seen = Seen::default();
+    let mut seen = Seen::none(scope);
     while !reader.is_empty() {
-        let property = next_property(&mut reader)?;
-        seen.accept(property.identifier(), scope).map_err(Refused::decode_error)?;
+        // A Variable Byte Integer; those that are in use have one byte.
+        let number = reader.variable_byte_integer()?;
+        let identifier = u8::try_from(number).ok().and_then(PropertyIdentifier::from_u8);
+        let identifier = identifier.ok_or(DecodeError::UnknownProperty(number))?;
+        Property::check(identifier, &mut reader)?;
+        seen.accept(identifier).map_err(Refused::decode_error)?;
     }
     Ok(())
 }
 
-/// The properties met so far; the largest identifier is 42.
-#[derive(Default)]
-struct Seen(u64);
+/// The properties met so far in a block.
+struct Seen {
+    allowed: u64,
+    repeatable: u64,
+    seen: u64,
+}
 
 impl Seen {
-    const fn accept(&mut self, identifier: PropertyIdentifier, scope: Scope) -> Result<(), Refused> {
-        if !identifier.is_allowed_in(scope) {
+    #[inline]
+    const fn none(scope: Scope) -> Self {
+        Self { allowed: scope.allowed(), repeatable: scope.repeatable(), seen: 0 }
+    }
+
+    #[inline]
+    const fn accept(&mut self, identifier: PropertyIdentifier) -> Result<(), Refused> {
+        let bit = identifier.bit();
+        if self.allowed & bit == 0 {
             return Err(Refused::NotAllowed(identifier));
         }
-        let bit = 1_u64.wrapping_shl(identifier as u32);
-        if self.0 & bit != 0 && !identifier.is_repeatable_in(scope) {
+        if self.seen & bit & !self.repeatable != 0 {
             return Err(Refused::Repeated(identifier));
         }
-        self.0 |= bit;
+        self.seen |= bit;
         Ok(())
     }
 }

@@ -55,15 +55,10 @@ impl<'a> TopicName<'a> {
         if bytes.len() > string::MAX_LEN {
             return Some(InvalidTopicName::TooLong);
         }
-        let mut rest = bytes;
-        while let Some((&byte, tail)) = rest.split_first() {
-            match byte {
-                b'#' | b'+' => return Some(InvalidTopicName::Wildcard),
-                0 => return Some(InvalidTopicName::NullCharacter),
-                _ => rest = tail,
-            }
+        if !string::contains(bytes, [0, b'#', b'+']) {
+            return None;
         }
-        None
+        Some(if string::contains(bytes, [0; 3]) { InvalidTopicName::NullCharacter } else { InvalidTopicName::Wildcard })
     }
 
     /// The text.
