@@ -140,6 +140,23 @@ fn answers_that_belong_to_nothing_are_counted_and_borne() {
     }
 }
 
+// trap Q9
+#[test]
+fn an_answer_to_a_publish_that_was_not_sent_does_not_end_it() {
+    for version in any_version() {
+        let mut pair = Pair::new(version);
+        pair.connect(&crate::support::options(version).send_maximum(1));
+        pair.connack(false, &[]);
+        pair.publish(1, "a").unwrap();
+        pair.publish(1, "b").unwrap();
+        assert_eq!(pair.sent().len(), 1);
+        assert!(pair.puback(2).is_empty());
+        assert_eq!(pair.machine.connection.ignored(), 1);
+        assert_eq!(pair.puback(1), ["Published #1"]);
+        assert_eq!(pair.sent(), ["PUBLISH #2 q1 t b"]);
+    }
+}
+
 #[test]
 fn a_pubrec_that_belongs_to_nothing_gets_a_pubrel() {
     for (version, answer) in any_version().into_iter().zip(["PUBREL #77", "PUBREL #77 0x92"]) {

@@ -338,6 +338,25 @@ fn sending_again_respects_a_smaller_window_without_deadlock() {
     }
 }
 
+// trap P8: a PUBREL that is carried over holds its quota, and gives it back once.
+#[test]
+fn what_waits_for_pubcomp_counts_on_the_next_connection() {
+    let mut pair = Pair::limited(&[]);
+    pair.publish(2, "a").unwrap();
+    pair.sent();
+    pair.pubrec(1);
+    for payload in ["b", "c", "d"] {
+        pair.publish(1, payload).unwrap();
+    }
+    pair.connect(&options(ProtocolVersion::V5_0));
+    pair.connack(true, &[Property::ReceiveMaximum(2)]);
+    assert_eq!(pair.sent(), ["PUBREL #1", "PUBLISH #2 q1 t b"]);
+    assert_eq!(pair.pubcomp(1), ["Published #1"]);
+    assert_eq!(pair.sent(), ["PUBLISH #3 q1 t c"]);
+    assert!(pair.pubcomp(1).is_empty());
+    assert!(pair.sent().is_empty());
+}
+
 // trap L3, on replay and for what waited
 #[test]
 fn what_the_new_server_cannot_take_is_refused_by_name() {
