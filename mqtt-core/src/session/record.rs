@@ -169,7 +169,7 @@ impl<S: Storage> Session<S> {
 
     /// The record that the last call made, if it made one. With a store, ask after every call.
     ///
-    /// Append it, then tell [`records_durable`](Self::records_durable) or [`record_failed`](Self::record_failed).
+    /// Append it, then tell [`records_durable`](Self::records_durable) or [`Connection::record_failed`](crate::Connection::record_failed).
     pub fn poll_record(&mut self, now: Instant) -> Option<(RecordTicket, Record<'_>)> {
         let ticket = self.pending.take()?;
         let record = match ticket.kind {
