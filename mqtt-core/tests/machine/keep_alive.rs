@@ -10,6 +10,18 @@ fn is_dead(pair: &mut Pair) -> bool {
     pair.machine.handle_timeout(pair.now) == Err(ConnectionError::PingrespTimeout)
 }
 
+/// Nothing comes back any more.
+fn die(pair: &mut Pair) {
+    for _ in 0..50 {
+        if is_dead(pair) {
+            return;
+        }
+        pair.sent();
+        pair.next_deadline().unwrap();
+    }
+    panic!("it never ends");
+}
+
 // The scenario "idle": with some margin, and then again. [v3 MQTT-3.1.2-23] [v5 MQTT-3.1.2-20]
 #[test]
 fn an_idle_client_sends_pingreq_at_three_quarters_of_the_interval() {
@@ -171,10 +183,7 @@ fn a_second_pingreq_does_not_put_off_the_first_ones_end() {
     pair.connect(&options(ProtocolVersion::V5_0).keep_alive(4));
     pair.connack(false, &[]);
     let began = pair.now;
-    while !is_dead(&mut pair) {
-        pair.sent();
-        pair.next_deadline().unwrap();
-    }
+    die(&mut pair);
     assert_eq!(pair.now.millis_since(began), 3_000 + TIMEOUT);
 }
 
@@ -241,10 +250,7 @@ fn while_nothing_is_read_pings_go_out_and_no_answer_is_waited_for() {
         pair.pass(1);
         assert!(!is_dead(&mut pair));
         // And it does not hide a dead link.
-        while !is_dead(&mut pair) {
-            pair.sent();
-            pair.next_deadline().unwrap();
-        }
+        die(&mut pair);
     }
 }
 
