@@ -56,6 +56,7 @@ mod codec;
 mod connection;
 mod error;
 mod machine;
+mod maybe;
 mod options;
 mod packet;
 mod property;

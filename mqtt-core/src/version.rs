@@ -3,15 +3,15 @@
 /// A version of MQTT that this library speaks.
 ///
 /// The version is a value; packets and state machines have one set of types for all of them.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ProtocolVersion {
     /// MQTT 3.1: protocol name `MQIsdp`, level 3, Client Identifiers of 1 to 23 characters.
-    V3_1,
+    V3_1 = 2,
     /// MQTT 3.1.1: protocol name `MQTT`, level 4.
-    V3_1_1,
+    V3_1_1 = 1,
     /// MQTT 5.0: protocol name `MQTT`, level 5.
-    V5_0,
+    V5_0 = 0, // what a new connection has: see `Maybe`
 }
 
 impl ProtocolVersion {
@@ -50,5 +50,17 @@ impl ProtocolVersion {
             Self::V3_1 => "MQIsdp",
             Self::V3_1_1 | Self::V5_0 => "MQTT",
         }
+    }
+}
+
+impl Ord for ProtocolVersion {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.level().cmp(&other.level())
+    }
+}
+
+impl PartialOrd for ProtocolVersion {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }

@@ -3,6 +3,7 @@
 use super::transmit::{Outgoing, Transmit, TransmitPayload};
 use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
 use crate::error::EncodeError;
+use crate::maybe::Maybe;
 use crate::packet::{
     Delivery, Disconnect, PacketType, PublishHead, Sender, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
 };
@@ -242,7 +243,7 @@ impl<A: Aliases> Connection<A> {
         properties: &[Property<'_>],
         out: &mut [u8],
     ) -> Result<usize, UsageError> {
-        if let Some(error) = self.failure {
+        if let Some(error) = self.failure() {
             return Err(UsageError::ConnectionClosed(error));
         }
         let properties = Properties::new(properties);
@@ -250,7 +251,7 @@ impl<A: Aliases> Connection<A> {
             matches!(property, Property::SessionExpiryInterval(seconds) if seconds != 0)
                 && self.ours.session_expiry_interval == 0
         });
-        if lengthens {
+        if lengthens && !matches!(self.phase, Phase::New) {
             return Err(EncodeError::PropertyValue(PropertyIdentifier::SessionExpiryInterval).into());
         }
         let disconnect = Disconnect { reason_code, properties };
@@ -259,7 +260,7 @@ impl<A: Aliases> Connection<A> {
             Phase::Connecting if !self.version.is_v5() => 0,
             _ => disconnect.encode_within(self.version, Sender::Client, self.limits.maximum_packet_size, out)?,
         };
-        self.failure = Some(ConnectionError::Closed);
+        self.failure = Maybe::Some(ConnectionError::Closed);
         self.phase = Phase::Closed;
         self.progress.give_out(len as u64);
         Ok(len)

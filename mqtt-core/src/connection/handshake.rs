@@ -4,6 +4,7 @@ use super::event::{Connected, Event};
 use super::{Aliases, Connection, ConnectionError, Ours, Phase, ProtocolError, ServerLimits, UsageError};
 use crate::codec::writer::Writer;
 use crate::error::EncodeError;
+use crate::maybe::Maybe;
 use crate::options::{CleanStart, ConnectOptions};
 use crate::packet::{Auth, Connack, Connect, PacketType, Sender};
 use crate::property::{Properties, Property, PropertyIdentifier};
@@ -110,6 +111,7 @@ impl<A: Aliases> Connection<A> {
 
         self.version = version;
         self.ours = ours;
+        self.limits = ServerLimits::STANDARD;
         self.authentication = Authentication::of(Properties::new(options.properties));
         self.connack_deadline = Some(now.plus_millis(u64::from(options.connack_timeout)));
         self.phase = Phase::Connecting;
@@ -164,7 +166,7 @@ impl<A: Aliases> Connection<A> {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Connack).into());
         }
         if connack.reason_code.is_failure() {
-            self.failure = Some(ConnectionError::Refused(connack.reason_code));
+            self.failure = Maybe::Some(ConnectionError::Refused(connack.reason_code));
             self.phase = Phase::Closed;
             return Ok(Event::Refused(connack));
         }
@@ -271,7 +273,7 @@ impl<A: Aliases> Connection<A> {
         properties: &[Property<'_>],
         out: &mut [u8],
     ) -> Result<usize, UsageError> {
-        if let Some(error) = self.failure {
+        if let Some(error) = self.failure() {
             return Err(UsageError::ConnectionClosed(error));
         }
         let properties = Properties::new(properties);

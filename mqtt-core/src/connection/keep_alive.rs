@@ -32,8 +32,10 @@ pub(crate) struct KeepAlive {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Ping {
     Quiet,
-    /// To be given out; when time demanded it and no byte moves until then, either way, the connection is dead.
-    Due(Option<Instant>),
+    /// To be given out, because the application asked for it.
+    Asked,
+    /// To be given out, because time demanded it; when no byte moves until then, either way, the connection is dead.
+    Due(Instant),
     /// Given out, not yet sent; likewise.
     Leaving(Instant),
 }
@@ -65,7 +67,7 @@ impl KeepAlive {
     pub(crate) const fn bytes_sent(&mut self, now: Instant) {
         let until = self.from(now);
         match &mut self.ping {
-            Ping::Due(Some(by)) | Ping::Leaving(by) => *by = until,
+            Ping::Due(by) | Ping::Leaving(by) => *by = until,
             _ => {}
         }
     }
@@ -105,17 +107,19 @@ impl KeepAlive {
     /// The application wants to know whether the link is alive.
     pub(crate) fn request_ping(&mut self) {
         if self.ping == Ping::Quiet && self.answer_by.is_none() {
-            self.ping = Ping::Due(None);
+            self.ping = Ping::Asked;
         }
     }
 
     pub(crate) const fn is_ping_due(&self) -> bool {
-        matches!(self.ping, Ping::Due(_))
+        matches!(self.ping, Ping::Asked | Ping::Due(_))
     }
 
     pub(crate) fn ping_given_out(&mut self, now: Instant) {
-        if let Ping::Due(by) = self.ping {
-            self.ping = Ping::Leaving(by.unwrap_or(self.from(now)));
+        match self.ping {
+            Ping::Asked => self.ping = Ping::Leaving(self.from(now)),
+            Ping::Due(by) => self.ping = Ping::Leaving(by),
+            _ => {}
         }
     }
 
@@ -147,9 +151,8 @@ impl KeepAlive {
             return None;
         }
         match (self.ping, self.answer_by) {
-            (_, Some(by)) | (Ping::Leaving(by), None) => Some(by),
-            (Ping::Due(by), None) => by,
-            (Ping::Quiet, None) => None,
+            (_, Some(by)) | (Ping::Due(by) | Ping::Leaving(by), None) => Some(by),
+            (Ping::Quiet | Ping::Asked, None) => None,
         }
     }
 
@@ -166,7 +169,7 @@ impl KeepAlive {
             return true;
         }
         if self.ping == Ping::Quiet && now >= self.due_at() {
-            self.ping = Ping::Due(Some(self.from(now)));
+            self.ping = Ping::Due(self.from(now));
         }
         false
     }

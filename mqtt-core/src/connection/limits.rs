@@ -29,6 +29,18 @@ pub struct ServerLimits {
 }
 
 impl ServerLimits {
+    /// Nothing is known yet.
+    pub(crate) const NONE: Self = Self {
+        receive_maximum: 0,
+        maximum_qos: QoS::AtMostOnce,
+        retain_available: false,
+        maximum_packet_size: None,
+        topic_alias_maximum: 0,
+        wildcard_subscription_available: false,
+        subscription_identifier_available: false,
+        shared_subscription_available: false,
+    };
+
     /// Those that hold where CONNACK says nothing.
     pub(crate) const STANDARD: Self = Self {
         receive_maximum: u16::MAX,

@@ -24,6 +24,7 @@ pub use receive::ReceiveError;
 pub use transmit::{Transmit, TransmitPayload};
 
 use crate::error::DecodeError;
+use crate::maybe::Maybe;
 use crate::options::{Acknowledge, ConnectOptions};
 use crate::session::{Session, Storage};
 use crate::time::Instant;
@@ -50,13 +51,13 @@ pub struct Connection<A = NoAliases> {
     aliases: A,
     version: ProtocolVersion,
     phase: Phase,
-    failure: Option<ConnectionError>,
+    failure: Maybe<ConnectionError>,
     ours: Ours,
     limits: ServerLimits,
     keep_alive: KeepAlive,
     connack_deadline: Option<Instant>,
     authentication: Authentication,
-    inbound: Option<Inbound>,
+    inbound: Maybe<Inbound>,
     strays: Strays,
     /// The subscriptions before this place of the list are not due for renewal; `None`: none is.
     renewal_from: Option<usize>,
@@ -84,7 +85,7 @@ struct Ours {
     maximum_packet_size: Option<u32>,
     session_expiry_interval: u32,
     needs_client_identifier: bool,
-    problem_information: bool,
+    no_problem_information: bool,
     response_information: bool,
     acknowledge_at_once: bool,
     streaming: bool,
@@ -92,6 +93,23 @@ struct Ours {
 }
 
 impl Ours {
+    /// Nothing was said yet.
+    const NONE: Self = Self {
+        clean_start: false,
+        keep_alive: 0,
+        pingresp_timeout: 0,
+        receive_maximum: 0,
+        send_maximum: 0,
+        maximum_packet_size: None,
+        session_expiry_interval: 0,
+        needs_client_identifier: false,
+        no_problem_information: false,
+        response_information: false,
+        acknowledge_at_once: false,
+        streaming: false,
+        republish_exactly_once: false,
+    };
+
     const fn new(options: &ConnectOptions<'_>, clean_start: bool, receive_maximum: u16) -> Self {
         Self {
             clean_start,
@@ -105,7 +123,7 @@ impl Ours {
             maximum_packet_size: options.maximum_packet_size,
             session_expiry_interval: options.session_expiry_interval,
             needs_client_identifier: false,
-            problem_information: options.request_problem_information,
+            no_problem_information: !options.request_problem_information,
             response_information: options.request_response_information,
             acknowledge_at_once: matches!(options.acknowledge, Acknowledge::AtOnce),
             streaming: options.streaming,
@@ -116,19 +134,21 @@ impl Ours {
 
 impl<A: Aliases> Connection<A> {
     /// A connection that is to be begun with [`connect`](Self::connect), with this memory for Topic Aliases.
+    ///
+    /// All of it is zero, and so is a new session: a machine in a `static` has no initial values in flash.
     #[must_use]
     pub const fn new(aliases: A) -> Self {
         Self {
             aliases,
             version: ProtocolVersion::V5_0,
             phase: Phase::New,
-            failure: None,
-            ours: Ours::new(&ConnectOptions::new(""), true, 0),
-            limits: ServerLimits::STANDARD,
+            failure: Maybe::None,
+            ours: Ours::NONE,
+            limits: ServerLimits::NONE,
             keep_alive: KeepAlive::OFF,
             connack_deadline: None,
             authentication: Authentication::NONE,
-            inbound: None,
+            inbound: Maybe::None,
             strays: Strays::NONE,
             renewal_from: None,
             progress: Progress::START,
@@ -139,12 +159,12 @@ impl<A: Aliases> Connection<A> {
     pub fn reset(&mut self) {
         self.aliases.clear();
         self.phase = Phase::New;
-        self.failure = None;
-        self.limits = ServerLimits::STANDARD;
+        self.failure = Maybe::None;
+        self.limits = ServerLimits::NONE;
         self.keep_alive = KeepAlive::OFF;
         self.connack_deadline = None;
         self.authentication = Authentication::NONE;
-        self.inbound = None;
+        self.inbound = Maybe::None;
         self.strays = Strays::NONE;
         self.renewal_from = None;
         self.progress = Progress::START;
@@ -159,7 +179,8 @@ impl<A: Aliases> Connection<A> {
     /// What the Server can take; those of the standard before CONNACK.
     #[must_use]
     pub const fn limits(&self) -> &ServerLimits {
-        &self.limits
+        // No Server has this one: no connection was begun.
+        if self.limits.receive_maximum == 0 { &ServerLimits::STANDARD } else { &self.limits }
     }
 
     /// Tells whether CONNACK has accepted the connection and it is not over.
@@ -177,7 +198,7 @@ impl<A: Aliases> Connection<A> {
     /// Why the connection is over, if it is.
     #[must_use]
     pub const fn failure(&self) -> Option<ConnectionError> {
-        self.failure
+        self.failure.get()
     }
 
     /// How many answers came that belong to no exchange; they are borne.
@@ -232,7 +253,7 @@ impl<A: Aliases> Connection<A> {
                 Err(self.fail(ConnectionError::ConnackTimeout))
             }
             Phase::Connected if self.keep_alive.handle_timeout(now) => Err(self.fail(ConnectionError::PingrespTimeout)),
-            _ => self.failure.map_or(Ok(()), Err),
+            _ => self.failure().map_or(Ok(()), Err),
         }
     }
 
@@ -254,11 +275,11 @@ impl<A: Aliases> Connection<A> {
 
     /// The connection is over. The first error stays.
     fn fail(&mut self, error: ConnectionError) -> ConnectionError {
-        if let Some(first) = self.failure {
+        if let Some(first) = self.failure() {
             return first;
         }
         trace::connection_failed(error);
-        self.failure = Some(error);
+        self.failure = Maybe::Some(error);
         self.phase = match error.disconnect_reason() {
             Some(reason) if self.version.is_v5() && !matches!(self.phase, Phase::New) => Phase::Closing(reason),
             _ => Phase::Closed,
@@ -268,7 +289,7 @@ impl<A: Aliases> Connection<A> {
 
     /// Commands need a connection that CONNACK has accepted.
     const fn check_connected(&self) -> Result<(), UsageError> {
-        match (self.phase, self.failure) {
+        match (self.phase, self.failure()) {
             (Phase::Connected, _) => Ok(()),
             (_, Some(error)) => Err(UsageError::ConnectionClosed(error)),
             _ => Err(UsageError::NotConnected),

@@ -5,6 +5,7 @@ use core::fmt;
 use super::event::{Event, Message};
 use super::{Aliases, Connection, ConnectionError, Phase, ProtocolError};
 use crate::codec::framing::Input;
+use crate::maybe::Maybe;
 use crate::packet::{Ack, AckKind, Delivery, Packet, PacketType, Publish, PublishHead, Sender, Suback, Unsuback};
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::session::{Acknowledgement, RecordTicket, Session, Stage, Step, Storage, Table, Verdict, stored};
@@ -72,7 +73,7 @@ impl<A: Aliases> Connection<A> {
         now: Instant,
         input: Input<'a>,
     ) -> Result<Option<Event<'a>>, ReceiveError> {
-        if let Some(error) = self.failure {
+        if let Some(error) = self.failure() {
             return Err(ReceiveError::Connection(error));
         }
         if session.has_pending_record() {
@@ -156,7 +157,7 @@ impl<A: Aliases> Connection<A> {
                 Some(Event::Pong)
             }
             Packet::Disconnect(disconnect) if self.version.is_v5() => {
-                self.failure = Some(ConnectionError::Disconnected(disconnect.reason_code));
+                self.failure = Maybe::Some(ConnectionError::Disconnected(disconnect.reason_code));
                 self.phase = Phase::Closed;
                 Some(Event::Disconnected(disconnect))
             }
@@ -168,7 +169,7 @@ impl<A: Aliases> Connection<A> {
 
     /// With Request Problem Information 0 these stand in PUBLISH, CONNACK and DISCONNECT only [MQTT-3.1.2-29].
     fn check_diagnostics(&self, properties: Properties<'_>) -> Result<(), ProtocolError> {
-        if self.ours.problem_information || properties.is_empty() {
+        if !self.ours.no_problem_information || properties.is_empty() {
             return Ok(());
         }
         for property in properties {
@@ -185,7 +186,7 @@ impl<A: Aliases> Connection<A> {
         session: &mut Session<S>,
         publish: &Publish<'a>,
     ) -> Result<Taken<'a>, ReceiveError> {
-        if self.inbound.is_some() {
+        if self.is_streaming() {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Publish).into());
         }
         self.check_room(session, publish.delivery)?;
@@ -278,7 +279,7 @@ impl<A: Aliases> Connection<A> {
         session: &Session<S>,
         head: PublishHead<'a>,
     ) -> Result<Taken<'a>, ReceiveError> {
-        if !matches!(self.phase, Phase::Connected) || self.inbound.is_some() {
+        if !matches!(self.phase, Phase::Connected) || self.is_streaming() {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Publish).into());
         }
         self.check_room(session, head.delivery)?;
@@ -293,7 +294,7 @@ impl<A: Aliases> Connection<A> {
             (false, false) => Some(Swallow::TooLarge),
             (false, true) => None,
         };
-        self.inbound = Some(Inbound { delivery: head.delivery, swallow });
+        self.inbound = Maybe::Some(Inbound { delivery: head.delivery, swallow });
         if duplicate {
             return Ok(Taken::Event(None));
         }
@@ -310,13 +311,18 @@ impl<A: Aliases> Connection<A> {
         }))
     }
 
+    /// A PUBLISH has begun whose payload has not ended.
+    const fn is_streaming(&self) -> bool {
+        matches!(self.inbound, Maybe::Some(_))
+    }
+
     fn take_payload<'a, S: Storage>(
         &mut self,
         session: &mut Session<S>,
         bytes: &'a [u8],
         last: bool,
     ) -> Result<Taken<'a>, ReceiveError> {
-        let Some(inbound) = self.inbound else {
+        let Maybe::Some(inbound) = self.inbound else {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Publish).into());
         };
         if !last {
@@ -324,7 +330,7 @@ impl<A: Aliases> Connection<A> {
         }
         let too_large = matches!(inbound.swallow, Some(Swallow::TooLarge));
         let completed = self.complete_inbound(session, inbound.delivery, too_large)?;
-        self.inbound = None;
+        self.inbound = Maybe::None;
         let Some((acknowledgement, record)) = completed.filter(|_| inbound.swallow.is_none()) else {
             return Ok(Taken::Event(None));
         };

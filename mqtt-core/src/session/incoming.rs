@@ -132,7 +132,7 @@ impl<S: Storage> Session<S> {
         if self.storage.incoming().len() >= self.storage.incoming().capacity() {
             return Verdict::Full;
         }
-        let delivery = self.next_delivery;
+        let delivery = DeliveryNumber(self.last_delivery.0.saturating_add(1));
         let record = if exactly_once && !skipped { self.number_record() } else { None };
         // With a store, what is recorded is acknowledged; the application confirms it apart.
         let ready = if record.is_some() { Some(ReasonCode::SUCCESS) } else { ready };
@@ -147,7 +147,7 @@ impl<S: Storage> Session<S> {
         };
         self.storage.incoming_mut().insert(id, arrival);
         self.acknowledgements.unacknowledged = self.acknowledgements.unacknowledged.saturating_add(1);
-        self.next_delivery = DeliveryNumber(delivery.0.saturating_add(1));
+        self.last_delivery = delivery;
         let queue = if exactly_once { &mut self.acknowledgements.pubrecs } else { &mut self.acknowledgements.pubacks };
         queue.push_back(self.storage.incoming_mut(), id);
         Verdict::Deliver(Acknowledgement { packet_identifier: id, delivery, exactly_once }, record)
@@ -308,7 +308,7 @@ impl<S: Storage> Session<S> {
 
     /// A record says that a message was received before the crash; its PUBREC may have been sent.
     pub(super) fn restore_arrival(&mut self, id: PacketIdentifier, delivery: DeliveryNumber) -> bool {
-        self.next_delivery = self.next_delivery.max(DeliveryNumber(delivery.0.saturating_add(1)));
+        self.last_delivery = self.last_delivery.max(delivery);
         let arrival = Arrival {
             link: Link::NONE,
             stage: Stage::AwaitPubrel,

@@ -23,6 +23,7 @@ pub use storage::{ArrayStorage, Storage, StorageFull};
 pub use table::{ArrayTable, Table};
 
 use crate::connection::UsageError;
+use crate::maybe::Maybe;
 use crate::request::{Body, PublishRequest};
 use crate::time::Instant;
 use crate::types::{PacketIdentifier, QoS};
@@ -50,13 +51,13 @@ pub struct Session<S> {
     pub(crate) storage: S,
     pub(crate) queues: Queues,
     acknowledgements: Acknowledgements,
-    /// The identifier given out last.
-    last_identifier: PacketIdentifier,
-    next_delivery: DeliveryNumber,
+    /// The identifier given out last, if one was.
+    last_identifier: Option<PacketIdentifier>,
+    last_delivery: DeliveryNumber,
     /// The Server had a session of this one's: CONNACK said so, or the records, or the caller.
     pub(crate) established: bool,
     durable: bool,
-    pending: Option<RecordTicket>,
+    pending: Maybe<RecordTicket>,
     last_record: u64,
     durable_up_to: u64,
 }
@@ -69,11 +70,11 @@ impl<S: Storage> Session<S> {
             storage,
             queues: Queues::NEW,
             acknowledgements: Acknowledgements::NEW,
-            last_identifier: PacketIdentifier::MAX,
-            next_delivery: DeliveryNumber(1),
+            last_identifier: None,
+            last_delivery: DeliveryNumber(0),
             established: false,
             durable: false,
-            pending: None,
+            pending: Maybe::None,
             last_record: 0,
             durable_up_to: 0,
         }
@@ -166,7 +167,7 @@ impl<S: Storage> Session<S> {
 
     /// A record was not polled: the call before is not finished.
     pub(crate) const fn has_pending_record(&self) -> bool {
-        self.pending.is_some()
+        matches!(self.pending, Maybe::Some(_))
     }
 
     /// Tells whether the Server may have a session under this Client Identifier; an empty one stands for that of before.

@@ -182,7 +182,7 @@ pub(crate) enum Step {
 impl<S: Storage> Session<S> {
     /// An identifier for a new exchange: in increasing order, past those in use [MQTT-2.2.1-3].
     pub(crate) fn vacant_identifier(&self) -> Option<PacketIdentifier> {
-        self.storage.outgoing().vacant_after(self.last_identifier)
+        self.storage.outgoing().vacant_after(self.last_identifier.unwrap_or(PacketIdentifier::MAX))
     }
 
     pub(crate) fn begin(&mut self, id: PacketIdentifier, exchange: Exchange) -> bool {
@@ -191,7 +191,7 @@ impl<S: Storage> Session<S> {
         if !self.storage.outgoing_mut().insert(id, exchange) {
             return false;
         }
-        self.last_identifier = id;
+        self.last_identifier = Some(id);
         self.queues.subscribing = self.queues.subscribing.saturating_add(filters);
         let queue = if request { &mut self.queues.requests } else { &mut self.queues.publishes };
         queue.push_back(self.storage.outgoing_mut(), id);

@@ -26,6 +26,7 @@ use crate::codec::reader::Reader;
 use crate::codec::writer::{Measure, Writer};
 use crate::connection::UsageError;
 use crate::error::{DecodeError, EncodeError};
+use crate::maybe::Maybe;
 use crate::packet::{PacketType, Sender};
 use crate::property::{Properties, Scope};
 use crate::time::Instant;
@@ -138,7 +139,7 @@ impl<S: Storage> Session<S> {
     /// Remembers a record to be given out, and returns its number; 0 without a store.
     pub(super) fn pend(&mut self, kind: PendingRecord) -> u64 {
         let Some(number) = self.number_record() else { return 0 };
-        self.pending = Some(RecordTicket { number, kind });
+        self.pending = Maybe::Some(RecordTicket { number, kind });
         number
     }
 
@@ -171,7 +172,7 @@ impl<S: Storage> Session<S> {
     ///
     /// Append it, then tell [`records_durable`](Self::records_durable) or [`Connection::record_failed`](crate::Connection::record_failed).
     pub fn poll_record(&mut self, now: Instant) -> Option<(RecordTicket, Record<'_>)> {
-        let ticket = self.pending.take()?;
+        let ticket = core::mem::replace(&mut self.pending, Maybe::None).get()?;
         let record = match ticket.kind {
             PendingRecord::SessionStarted => {
                 Record::SessionStarted { client_identifier: self.storage.client_identifier() }

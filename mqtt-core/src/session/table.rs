@@ -1,5 +1,6 @@
 //! Tables keyed by Packet Identifier.
 
+use crate::maybe::Maybe;
 use crate::types::PacketIdentifier;
 
 /// Exchanges in flight, found by their Packet Identifier.
@@ -54,7 +55,7 @@ pub trait Table<T> {
 /// A table of `N` places, without allocation.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ArrayTable<T, const N: usize> {
-    places: [Option<(PacketIdentifier, T)>; N],
+    places: [Maybe<(PacketIdentifier, T)>; N],
     len: u16,
 }
 
@@ -62,7 +63,7 @@ impl<T, const N: usize> ArrayTable<T, N> {
     /// An empty table.
     #[must_use]
     pub const fn new() -> Self {
-        Self { places: [const { None }; N], len: 0 }
+        Self { places: [const { Maybe::None }; N], len: 0 }
     }
 }
 
@@ -82,29 +83,38 @@ impl<T, const N: usize> Table<T> for ArrayTable<T, N> {
     }
 
     fn get(&self, packet_identifier: PacketIdentifier) -> Option<&T> {
-        self.places.iter().flatten().find(|(id, _)| *id == packet_identifier).map(|(_, value)| value)
+        self.places.iter().find_map(|place| match place {
+            Maybe::Some((id, value)) if *id == packet_identifier => Some(value),
+            _ => None,
+        })
     }
 
     fn get_mut(&mut self, packet_identifier: PacketIdentifier) -> Option<&mut T> {
-        self.places.iter_mut().flatten().find(|(id, _)| *id == packet_identifier).map(|(_, value)| value)
+        self.places.iter_mut().find_map(|place| match place {
+            Maybe::Some((id, value)) if *id == packet_identifier => Some(value),
+            _ => None,
+        })
     }
 
     fn insert(&mut self, packet_identifier: PacketIdentifier, value: T) -> bool {
-        let Some(place) = self.places.iter_mut().find(|place| place.is_none()) else { return false };
-        *place = Some((packet_identifier, value));
+        let Some(place) = self.places.iter_mut().find(|place| matches!(place, Maybe::None)) else { return false };
+        *place = Maybe::Some((packet_identifier, value));
         self.len = self.len.saturating_add(1);
         true
     }
 
     fn remove(&mut self, packet_identifier: PacketIdentifier) -> Option<T> {
-        let place = self.places.iter_mut().find(|place| matches!(place, Some((id, _)) if *id == packet_identifier))?;
+        let place = self.places.iter_mut().find(|place| matches!(place, Maybe::Some((id, _)) if *id == packet_identifier))?;
         self.len = self.len.saturating_sub(1);
-        place.take().map(|(_, value)| value)
+        match core::mem::replace(place, Maybe::None) {
+            Maybe::Some((_, value)) => Some(value),
+            Maybe::None => None,
+        }
     }
 
     fn clear(&mut self) {
         for place in &mut self.places {
-            *place = None;
+            *place = Maybe::None;
         }
         self.len = 0;
     }
