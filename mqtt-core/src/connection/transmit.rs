@@ -188,8 +188,12 @@ impl<A: Aliases> Connection<A> {
             if subscriptions.renewal(index) != Some(Renewal::Due) {
                 continue;
             }
-            let Some(id) = session.vacant_identifier() else { return Ok(None) };
             let Some((subscription, identifier)) = subscriptions.get(index) else { continue };
+            // There was no room for the renewal before its UNSUBSCRIBE, and it shall not come behind it.
+            if session.is_unsubscribing(subscription.filter) {
+                continue;
+            }
+            let Some(id) = session.vacant_identifier() else { return Ok(None) };
             match self.write_renewal(id, subscription, identifier, out) {
                 Ok(len) => {
                     if session.accept_request(id, Stage::Renewal { filters: 1 }).is_err() {

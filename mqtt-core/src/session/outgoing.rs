@@ -4,12 +4,13 @@ use super::Session;
 use super::list::{Link, Linked, List};
 use super::record::PendingRecord;
 use super::storage::Storage;
+use super::stored;
 use super::table::Table;
 use crate::connection::UsageError;
-use crate::packet::AckKind;
+use crate::packet::{AckKind, TopicFilters};
 use crate::request::TopicAliasUse;
 use crate::time::Instant;
-use crate::types::{PacketIdentifier, QoS, ReasonCode};
+use crate::types::{PacketIdentifier, QoS, ReasonCode, TopicFilter};
 
 /// One exchange that has no outcome yet.
 ///
@@ -402,6 +403,21 @@ impl<S: Storage> Session<S> {
         };
         self.end_exchange(id, outcome);
         true
+    }
+
+    /// Tells whether an UNSUBSCRIBE for this filter has been sent and has no answer yet.
+    pub(crate) fn is_unsubscribing(&self, filter: TopicFilter<'_>) -> bool {
+        let mut next = self.queues.sent_requests.first();
+        while let Some((id, exchange)) = next.and_then(|id| Some((id, self.exchange(id)?))) {
+            next = exchange.link.next();
+            let names = |filters: TopicFilters<'_>| filters.iter().any(|named| named == filter);
+            if matches!(exchange.stage, Stage::Unsubscribe { .. })
+                && stored::unsubscribe(self.storage.head(id)).is_some_and(|(_, filters)| names(filters))
+            {
+                return true;
+            }
+        }
+        false
     }
 
     /// A new connection: what was sent on the one before is to be sent again, in the same order, before all else.
