@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::options::IntoOptions;
 use crate::publish::Publish;
 use crate::routes::Queue;
-use crate::state::{Shared, Statistics};
+use crate::state::{Shared, State, Statistics};
 use crate::status::Status;
 use crate::subscription::Subscription;
 
@@ -27,11 +27,12 @@ pub struct Client {
     status: watch::Receiver<Status>,
     stream_capacity: usize,
     keep_session: bool,
-    _alive: Arc<Alive>,
+    alive: Arc<Alive>,
 }
 
-/// The last handle ends the client without a drain.
-struct Alive(Arc<Shared>);
+/// The last handle, or stream, ends the client without a drain.
+#[derive(Debug)]
+pub(crate) struct Alive(Arc<Shared>);
 
 impl Drop for Alive {
     fn drop(&mut self) {
@@ -85,7 +86,7 @@ impl Client {
             status,
             stream_capacity: options.stream_capacity,
             keep_session: options.keep_session,
-            _alive: Arc::new(Alive(Arc::clone(&shared))),
+            alive: Arc::new(Alive(Arc::clone(&shared))),
         };
         tokio::spawn(Driver::new(shared, options, sender).run());
         Ok(client)
@@ -129,15 +130,10 @@ impl Client {
             .map(|(filter, qos)| Ok(mqtt_core::Subscription::new(TopicFilter::new(filter)?, *qos)))
             .collect::<Result<Vec<_>, InvalidTopicFilter>>()?;
         let queue = Queue::new(self.stream_capacity);
-        let mut subscription = Subscription::new(Arc::clone(&self.shared), Arc::clone(&queue), self.keep_session);
-        let answer = self.shared.command(|state, _| {
-            let answer = state.subscribe(&checked)?;
-            // Before the answer: a retained message comes right behind it.
-            for (filter, _) in filters {
-                state.routes.add(filter, &queue);
-            }
-            Ok::<_, Error>(answer)
-        })?;
+        let (shared, alive) = (Arc::clone(&self.shared), Arc::clone(&self.alive));
+        let mut subscription = Subscription::new(shared, Arc::clone(&queue), self.keep_session, alive);
+        let subscribe = |state: &mut State, _| state.subscribe(&checked, &queue);
+        let answer = self.shared.when_room(&self.shared.session_turn, subscribe).await?;
         let codes = answer.await.map_err(|_| Error::Closed)?.map_err(Error::NotDelivered)?;
         if let Some(refused) = codes.iter().find(|code| code.is_failure()) {
             return Err(Error::Rejected(*refused));

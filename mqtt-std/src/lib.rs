@@ -40,6 +40,7 @@ mod storage;
 mod subscription;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod tickets;
 
 pub use client::{Client, Shutdown};
 pub use error::{Error, InvalidUrl};

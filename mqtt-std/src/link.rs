@@ -3,18 +3,16 @@
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
-use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use mqtt_core::{Event, Framing, Instant, ProtocolVersion, ReceiveError};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Sleep, timeout, timeout_at};
 
 use crate::message::Message;
-use crate::routes::Queue;
-use crate::state::{Shared, State};
+use crate::state::{Shared, Stalled, State};
 use crate::status::Cause;
 
 /// How a connection ended.
@@ -32,19 +30,13 @@ pub(crate) struct Link<T> {
     transport: T,
     framing: Framing,
     input: BytesMut,
-    /// A message that some full streams have not taken yet, and until when that may last.
-    stalled: Option<Stalled>,
     maximum_packet_size: usize,
     stall_timeout: Duration,
     disconnecting: bool,
+    /// The connection failed, and until when the last packets may take to leave.
+    last_words_until: Option<tokio::time::Instant>,
     session_ends: bool,
     on_connected: Box<dyn FnMut(bool) + Send>,
-}
-
-struct Stalled {
-    message: Message,
-    queues: VecDeque<Arc<Queue>>,
-    until: Instant,
 }
 
 /// What a link needs to know beside its transport.
@@ -61,6 +53,9 @@ pub(crate) struct LinkOptions {
 /// At least this much room before each read.
 const READ_SIZE: usize = 16 * 1024;
 
+/// How long a DISCONNECT may take to leave, and then the broker to close.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     pub(crate) fn new(shared: Arc<Shared>, transport: T, options: LinkOptions) -> Self {
         Self {
@@ -68,10 +63,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             transport,
             framing: Framing::new(options.version),
             input: BytesMut::new(),
-            stalled: None,
             maximum_packet_size: options.maximum_packet_size,
             stall_timeout: options.stall_timeout,
             disconnecting: false,
+            last_words_until: None,
             session_ends: options.session_ends,
             on_connected: options.on_connected,
         }
@@ -80,7 +75,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     /// Drives the connection to its end.
     pub(crate) async fn run(mut self) -> End {
         let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
-        core::future::poll_fn(|cx| self.poll(cx, sleep.as_mut())).await
+        let end = core::future::poll_fn(|cx| self.poll(cx, sleep.as_mut())).await;
+        let disconnected = match end {
+            End::Shutdown => self.disconnecting,
+            End::Failed(Cause::Connection(error)) => error.disconnect_reason().is_some(),
+            End::Failed(_) => false,
+        };
+        if disconnected && self.shared.lock().outbox.is_empty() {
+            self.close().await;
+        }
+        end
+    }
+
+    /// Lets the DISCONNECT arrive: a socket that is closed with unread bytes resets the connection, and what was written may
+    /// be lost with it.
+    async fn close(&mut self) {
+        let shutdown = self.shared.lock().shutdown;
+        let read_to_end = async {
+            self.transport.shutdown().await?;
+            while self.transport.read(&mut [0; 1024]).await? > 0 {}
+            std::io::Result::Ok(())
+        };
+        // However that ends, the transport is closed now.
+        let _ = match shutdown {
+            Some(deadline) => timeout_at(deadline, timeout(LAST_WORDS, read_to_end)).await.is_ok(),
+            None => timeout(LAST_WORDS, read_to_end).await.is_ok(),
+        };
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, mut sleep: Pin<&mut Sleep>) -> Poll<End> {
@@ -95,6 +115,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             if moved {
                 continue;
             }
+            // The transport takes nothing more now.
+            if let Some(end) = self.give_up() {
+                return Poll::Ready(end);
+            }
             let Some(deadline) = self.deadline() else { return Poll::Pending };
             if sleep.deadline() != deadline {
                 sleep.as_mut().reset(deadline);
@@ -102,9 +126,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            let now = self.shared.now();
-            // The error is found by `work`.
-            let _ = self.shared.lock().machine.handle_timeout(now);
         }
     }
 
@@ -113,25 +134,29 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         state.set_driver(cx.waker());
-        let now = shared.now();
-        self.unstall(&mut state, now);
-        let mut resolved = self.take_input(&mut state, now);
-        resolved |= state.resolve_outcomes();
+        let (now, load) = (shared.now(), state.load());
+        // Also while there is always something to read or to write. What it finds is found below.
+        let _ = state.machine.handle_timeout(now);
+        state.unstall(now);
+        self.take_input(&mut state, now);
+        state.acknowledge_taken();
+        state.resolve_outcomes();
+        state.send_unsubscribe();
         state.fill_outbox(now);
         // What could not be sent has its outcome by now.
-        resolved |= state.resolve_outcomes();
+        state.resolve_outcomes();
         let end = self.check_end(&mut state);
+        let lighter = state.load().is_lighter_than(load);
         drop(state);
-        if resolved {
+        if lighter {
             shared.room.notify_waiters();
         }
         end
     }
 
-    /// Gives what was read to the machine, as long as nothing holds it up; tells whether something got its outcome.
-    fn take_input(&mut self, state: &mut State, now: Instant) -> bool {
-        let mut resolved = false;
-        while self.stalled.is_none() {
+    /// Gives what was read to the machine, as long as nothing holds it up.
+    fn take_input(&mut self, state: &mut State, now: Instant) {
+        while state.stalled.is_none() {
             let (input, len) = match self.framing.next(&self.input, self.maximum_packet_size) {
                 Ok(Some(found)) => found,
                 Ok(None) => break,
@@ -140,29 +165,29 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     break;
                 }
             };
-            let State { machine, routes, replies, statistics, .. } = state;
+            let State { machine, routes, replies, statistics, stalled, tickets, .. } = state;
             match machine.receive(now, input) {
                 Ok(Some(Event::Message(message))) => {
                     statistics.received += 1;
+                    // Without a stream it comes back at once.
+                    let ticket = tickets.give(message.acknowledgement, message.payload.len());
                     let queues = routes.matching(message.topic);
                     if queues.is_empty() {
                         statistics.unrouted += 1;
                     } else {
                         let until = now.plus_millis(u64::try_from(self.stall_timeout.as_millis()).unwrap_or(u64::MAX));
                         let message = Message::new(&message);
-                        self.stalled = Some(Stalled { message, queues: queues.into(), until });
+                        *stalled = Some(Stalled { message, ticket, queues: queues.into(), until });
                     }
                 }
                 Ok(Some(Event::Published { packet_identifier, reason_code, .. })) => {
                     replies.published(packet_identifier, reason_code);
-                    resolved = true;
                 }
                 Ok(Some(
                     Event::Subscribed { packet_identifier, reason_codes, .. }
                     | Event::Unsubscribed { packet_identifier, reason_codes, .. },
                 )) => {
                     replies.answered(packet_identifier, reason_codes);
-                    resolved = true;
                 }
                 Ok(Some(Event::Connected(connected))) => {
                     let present = connected.session_present;
@@ -181,32 +206,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 Err(ReceiveError::NotReady) => break,
             }
             self.input.advance(len);
-            self.unstall(state, now);
-        }
-        resolved
-    }
-
-    /// Puts the message that is held up into the streams that have room now.
-    fn unstall(&mut self, state: &mut State, now: Instant) {
-        let Some(stalled) = &mut self.stalled else { return };
-        stalled.queues.retain(|queue| !queue.push(&stalled.message));
-        if !stalled.queues.is_empty() && now >= stalled.until {
-            let (topic, streams) = (stalled.message.topic(), stalled.queues.len());
-            tracing::warn!(topic, streams, "a full stream did not take a message in time");
-            state.statistics.dropped += streams as u64;
-            stalled.queues.clear();
-        }
-        let free = stalled.queues.is_empty();
-        state.machine.set_reading(now, free);
-        if free {
-            self.stalled = None;
+            state.unstall(now);
         }
     }
 
     fn check_end(&mut self, state: &mut State) -> Option<End> {
         let open = !self.disconnecting && state.machine.connection.failure().is_none();
         let due = |deadline| state.is_drained() || tokio::time::Instant::now() >= deadline;
-        if open && state.shutdown.is_some_and(due) {
+        if open && state.outbox.takes_last() && state.shutdown.is_some_and(due) {
             self.disconnecting = true;
             state.disconnect(self.session_ends);
         }
@@ -218,6 +225,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             Some(error) => Some(End::Failed(Cause::Connection(error))),
             None => Some(End::Failed(Cause::ConnectionLost)),
         }
+    }
+
+    /// The end of a connection whose last packets do not leave: there is a time for that, or nothing is to be said any more.
+    fn give_up(&mut self) -> Option<End> {
+        let (failure, shutdown) = {
+            let state = self.shared.lock();
+            (state.machine.connection.failure(), state.shutdown)
+        };
+        let now = tokio::time::Instant::now();
+        if shutdown.is_some_and(|deadline| now >= deadline) {
+            return Some(End::Shutdown);
+        }
+        let error = failure.filter(|_| !self.disconnecting)?;
+        let until = *self.last_words_until.get_or_insert(now + LAST_WORDS);
+        let silent = error.disconnect_reason().is_none();
+        (silent || now >= until).then_some(End::Failed(Cause::Connection(error)))
     }
 
     /// Writes what the transport takes; tells whether it took something.
@@ -244,7 +267,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 
     /// Reads what there is, unless a stream is full; tells whether there was something.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
-        if self.stalled.is_some() || self.input.len() >= self.maximum_packet_size.max(READ_SIZE) {
+        if self.shared.lock().stalled.is_some() || self.input.len() >= self.maximum_packet_size.max(READ_SIZE) {
             return Ok(false);
         }
         let start = self.input.len();
@@ -269,9 +292,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     fn deadline(&self) -> Option<tokio::time::Instant> {
         let state = self.shared.lock();
         let machine = state.machine.poll_timeout();
-        let stall = self.stalled.as_ref().map(|stalled| stalled.until);
-        let shutdown = if self.disconnecting { None } else { state.shutdown };
-        [machine, stall].into_iter().flatten().map(|moment| self.shared.at(moment)).chain(shutdown).min()
+        let stall = state.stalled.as_ref().map(|stalled| stalled.until);
+        let moments = [machine, stall].into_iter().flatten().map(|moment| self.shared.at(moment));
+        moments.chain(state.shutdown).chain(self.last_words_until).min()
     }
 }
 

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use mqtt_core::{
-    Backoff, CleanStart, ConnectOptions, Fallback, GeneratedClientIdentifier, Loss, Properties, Property,
+    Acknowledge, Backoff, CleanStart, ConnectOptions, Fallback, GeneratedClientIdentifier, Loss, Properties, Property,
     ProtocolVersion, QoS, TopicName,
 };
 
@@ -221,7 +221,10 @@ impl Options {
             .session_expiry_interval(self.session_expiry_interval)
             .keep_session(self.keep_session)
             .keep_alive(self.keep_alive)
-            .maximum_packet_size(self.maximum_packet_size);
+            .maximum_packet_size(self.maximum_packet_size)
+            .receive_maximum(self.in_flight)
+            // Once the streams have taken them.
+            .acknowledge(Acknowledge::ByApplication);
         options.user_name = self.user_name.as_deref();
         options.password = self.password.as_deref();
         options.will = self.will.as_ref().and_then(|will| will.lend(will_properties));

@@ -25,6 +25,11 @@ impl Outbox {
         self.payload.is_empty() && self.bytes.len() < LIMIT
     }
 
+    /// Tells whether a last packet can be put in, however much there is.
+    pub(crate) const fn takes_last(&self) -> bool {
+        self.payload.is_empty()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.remaining() == 0
     }

@@ -58,20 +58,20 @@ impl Publish {
     }
 
     /// Sets the QoS; default: 0.
-    pub fn qos(mut self, qos: QoS) -> Self {
+    pub const fn qos(mut self, qos: QoS) -> Self {
         self.publication.qos = qos;
         self
     }
 
     /// Asks the broker to keep the message for later subscribers.
-    pub fn retain(mut self) -> Self {
+    pub const fn retain(mut self) -> Self {
         self.publication.retain = true;
         self
     }
 
     /// Sets after how many seconds the message is no longer wanted: one that was not sent by then is not sent. In 5.0 the broker is
     /// told how many are left.
-    pub fn message_expiry_interval(mut self, seconds: u32) -> Self {
+    pub const fn message_expiry_interval(mut self, seconds: u32) -> Self {
         self.publication.message_expiry_interval = Some(seconds);
         self
     }
@@ -84,15 +84,12 @@ impl Publish {
     /// # Errors
     /// The topic is not valid; the broker's limits do not allow the message; the client is closed.
     pub async fn send(self) -> Result<Receipt, Error> {
-        loop {
-            let room = self.shared.room.notified();
-            let mut room = core::pin::pin!(room);
-            room.as_mut().enable();
-            if let Some(receiver) = self.shared.command(|state, now| state.publish(now, &self.publication))? {
-                return Ok(Receipt { receiver });
-            }
-            room.await;
-        }
+        let turn = match self.publication.qos {
+            QoS::AtMostOnce => &self.shared.queue_turn,
+            _ => &self.shared.session_turn,
+        };
+        let receiver = self.shared.when_room(turn, |state, now| state.publish(now, &self.publication)).await?;
+        Ok(Receipt { receiver })
     }
 
     /// Publishes now or not at all: never waits.

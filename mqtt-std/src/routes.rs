@@ -4,9 +4,10 @@ use core::task::Waker;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mqtt_core::{TopicFilter, TopicName};
+use mqtt_core::{QoS, TopicFilter, TopicName};
 
 use crate::message::Message;
+use crate::tickets::Ticket;
 
 /// The streams there are, by their filters.
 #[derive(Debug, Default)]
@@ -30,8 +31,8 @@ impl Routes {
         let (gone, kept): (Vec<_>, Vec<_>) =
             core::mem::take(&mut self.routes).into_iter().partition(|route| Arc::ptr_eq(&route.queue, queue));
         self.routes = kept;
-        let alone = |filter: &Box<str>| !self.routes.iter().any(|route| route.filter == *filter);
-        gone.into_iter().map(|route| route.filter).filter(alone).collect()
+        let alone = |route: &Route| !self.routes.iter().any(|other| other.filter == route.filter);
+        gone.into_iter().filter(alone).map(|route| route.filter).collect()
     }
 
     /// The streams that get a message with this topic, each once.
@@ -46,10 +47,10 @@ impl Routes {
         queues
     }
 
-    /// No more messages will come.
-    pub(crate) fn close(&mut self) {
+    /// No more messages will come. `keep`: a broker that keeps the session sends again what is not acknowledged.
+    pub(crate) fn close(&mut self, keep: bool) {
         for route in core::mem::take(&mut self.routes) {
-            route.queue.close();
+            route.queue.close(keep);
         }
     }
 }
@@ -62,18 +63,31 @@ pub(crate) struct Queue {
 
 #[derive(Debug)]
 struct Inner {
-    messages: VecDeque<Message>,
+    /// Those beyond the capacity have their tickets.
+    messages: VecDeque<(Message, Option<Arc<Ticket>>)>,
     capacity: usize,
     closed: bool,
     reader: Option<Waker>,
     /// The driver found it full and waits.
     blocks: bool,
+    /// It was full for too long: until something is read, nobody waits for it again.
+    lags: bool,
+}
+
+/// What became of a message that was offered to a stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Pushed {
+    Taken,
+    /// There is no room; the next message that leaves says so.
+    Full,
+    /// There was none for too long.
+    Dropped,
 }
 
 /// What a reader finds.
 pub(crate) enum Taken {
-    /// A message; `unblocks`: the driver waits for the room.
-    Message { message: Message, unblocks: bool },
+    /// A message. `ticket`: that of another one, which has room now; `unblocks`: the driver waits for room.
+    Message { message: Message, ticket: Option<Arc<Ticket>>, unblocks: bool },
     /// Nothing yet.
     Empty,
     /// Nothing any more.
@@ -82,7 +96,8 @@ pub(crate) enum Taken {
 
 impl Queue {
     pub(crate) fn new(capacity: usize) -> Arc<Self> {
-        let inner = Inner { messages: VecDeque::new(), capacity, closed: false, reader: None, blocks: false };
+        let inner =
+            Inner { messages: VecDeque::new(), capacity, closed: false, reader: None, blocks: false, lags: false };
         Arc::new(Self { inner: Mutex::new(inner) })
     }
 
@@ -90,32 +105,41 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a message in; `false`: it is full, and the next one that leaves says so.
-    pub(crate) fn push(&self, message: &Message) -> bool {
+    /// Takes a message in, beyond the capacity with a ticket only. `overdue`: it is not offered again.
+    pub(crate) fn push(&self, message: &Message, ticket: Option<&Arc<Ticket>>, overdue: bool) -> Pushed {
         let reader = {
             let mut inner = self.lock();
-            if inner.closed {
-                return true;
+            let full = inner.messages.len() >= inner.capacity;
+            match ticket {
+                _ if inner.closed => return Pushed::Taken,
+                None if full && (inner.lags || overdue) => {
+                    inner.lags = true;
+                    return Pushed::Dropped;
+                }
+                None if full => {
+                    inner.blocks = true;
+                    return Pushed::Full;
+                }
+                _ => {}
             }
-            if inner.messages.len() >= inner.capacity {
-                inner.blocks = true;
-                return false;
-            }
-            inner.messages.push_back(message.clone());
+            inner.messages.push_back((message.clone(), ticket.filter(|_| full).cloned()));
             inner.reader.take()
         };
         if let Some(reader) = reader {
             reader.wake();
         }
-        true
+        Pushed::Taken
     }
 
     /// Takes a message out; if there is none, `reader` is woken by the next.
     pub(crate) fn pop(&self, reader: &Waker) -> Taken {
         let mut inner = self.lock();
-        if let Some(message) = inner.messages.pop_front() {
+        if let Some((message, _)) = inner.messages.pop_front() {
+            inner.lags = false;
             let unblocks = core::mem::take(&mut inner.blocks);
-            return Taken::Message { message, unblocks };
+            let last = inner.capacity.saturating_sub(1);
+            let ticket = inner.messages.get_mut(last).and_then(|(_, ticket)| ticket.take());
+            return Taken::Message { message, ticket, unblocks };
         }
         if inner.closed {
             return Taken::Closed;
@@ -124,14 +148,28 @@ impl Queue {
         Taken::Empty
     }
 
-    pub(crate) fn close(&self) {
+    /// Nothing more is taken in; what was acknowledged, or will not be sent again, can still be read.
+    fn close(&self, keep: bool) {
         let reader = {
             let mut inner = self.lock();
             inner.closed = true;
+            if keep {
+                inner.messages.retain(|(message, ticket)| ticket.is_none() || message.qos() == QoS::AtMostOnce);
+            }
             inner.reader.take()
         };
         if let Some(reader) = reader {
             reader.wake();
         }
+    }
+
+    /// Nobody reads any more.
+    pub(crate) fn discard(&self) {
+        let messages = {
+            let mut inner = self.lock();
+            inner.closed = true;
+            core::mem::take(&mut inner.messages)
+        };
+        drop(messages); // tickets come back
     }
 }

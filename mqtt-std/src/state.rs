@@ -7,42 +7,71 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use mqtt_core::{
     Body, ConnectOptions, EncodeError, Instant, Machine, Property, PublishRequest, QoS, ReasonCode, SubscribeRequest,
-    Subscription, TransmitPayload, UnsubscribeRequest, UsageError,
+    Subscription, TopicFilter, TransmitPayload, UnsubscribeRequest, UsageError,
 };
 use tokio::sync::{Notify, oneshot};
 
 use crate::error::Error;
+use crate::message::Message;
 use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::publish::Publication;
 use crate::replies::{Answer, Answers, Replies};
-use crate::routes::Routes;
+use crate::routes::{Pushed, Queue, Routes};
 use crate::storage::{HeapAliases, HeapStorage, HeapSubscriptions};
+use crate::tickets::{Ticket, Tickets};
 
 /// The lock and the signals around it.
 pub(crate) struct Shared {
     state: Mutex<State>,
     epoch: tokio::time::Instant,
-    /// Room was made for a publish that waits.
+    /// Room was made for a command that waits.
     pub(crate) room: Notify,
+    /// Who waits for room in the queue of QoS 0, one at a time, in the order in which they came.
+    pub(crate) queue_turn: Turn,
+    /// Who waits for room in the session, as above.
+    pub(crate) session_turn: Turn,
     /// Everything is over.
     pub(crate) ended: Notify,
 }
+
+pub(crate) type Turn = tokio::sync::Mutex<()>;
 
 pub(crate) struct State {
     pub(crate) machine: Machine<HeapStorage, HeapAliases, HeapSubscriptions>,
     pub(crate) outbox: Outbox,
     /// Messages at QoS 0 that wait for a connection, or behind a large payload.
-    queue: VecDeque<Publication>,
+    queue: VecDeque<Queued>,
     queue_limit: usize,
     pub(crate) replies: Replies,
     pub(crate) routes: Routes,
+    /// A message that some full streams have not taken yet. It was received, so it outlives the connection.
+    pub(crate) stalled: Option<Stalled>,
+    pub(crate) tickets: Arc<Tickets>,
+    /// Filters whose streams are gone, until there is room for the UNSUBSCRIBE.
+    unwanted: Vec<Box<str>>,
+    keep_session: bool,
     pub(crate) statistics: Statistics,
     driver: Option<Waker>,
     pub(crate) shutdown: Option<tokio::time::Instant>,
     pub(crate) closed: bool,
     /// Messages that had no outcome when everything was over.
     pub(crate) undelivered_at_end: usize,
+}
+
+/// A message at QoS 0 that waits, and until when it is wanted.
+struct Queued {
+    publication: Publication,
+    since: Instant,
+    expires_at: Option<Instant>,
+}
+
+/// A message that waits for room in streams, and until when.
+pub(crate) struct Stalled {
+    pub(crate) message: Message,
+    pub(crate) ticket: Arc<Ticket>,
+    pub(crate) queues: VecDeque<Arc<Queue>>,
+    pub(crate) until: Instant,
 }
 
 /// What a client has done so far.
@@ -83,14 +112,24 @@ impl Shared {
             queue_limit: options.queue,
             replies: Replies::default(),
             routes: Routes::default(),
+            stalled: None,
+            tickets: Tickets::new(usize::from(options.in_flight).max(WAITING), options.storage),
+            unwanted: Vec::new(),
+            keep_session: options.keep_session,
             statistics: Statistics::default(),
             driver: None,
             shutdown: None,
             closed: false,
             undelivered_at_end: 0,
         };
-        let epoch = tokio::time::Instant::now();
-        Arc::new(Self { state: Mutex::new(state), epoch, room: Notify::new(), ended: Notify::new() })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            epoch: tokio::time::Instant::now(),
+            room: Notify::new(),
+            queue_turn: Turn::default(),
+            session_turn: Turn::default(),
+            ended: Notify::new(),
+        })
     }
 
     /// A panic elsewhere leaves the state as a call of the machine left it: whole.
@@ -120,16 +159,39 @@ impl Shared {
         value
     }
 
+    /// Changes the state once there is room for it: `change` says `None` as long as there is none. Those who wait take turns,
+    /// so that nobody who comes later is served first. May be dropped: nothing has changed then.
+    pub(crate) async fn when_room<T>(
+        &self,
+        turn: &Turn,
+        mut change: impl FnMut(&mut State, Instant) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        let _turn = turn.lock().await;
+        loop {
+            let mut room = core::pin::pin!(self.room.notified());
+            room.as_mut().enable();
+            if let Some(value) = self.command(&mut change)? {
+                return Ok(value);
+            }
+            room.await;
+        }
+    }
+
     /// The end: every wait resolves.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
+        if state.closed {
+            return;
+        }
         state.closed = true;
         state.undelivered_at_end = state.undelivered();
         state.machine.session.end();
         state.resolve_outcomes();
         state.replies = Replies::default();
         state.queue.clear();
-        state.routes.close();
+        state.hand_over_stalled();
+        let keep = state.keep_session;
+        state.routes.close(keep);
         drop(state);
         self.room.notify_waiters();
         self.ended.notify_waiters();
@@ -154,7 +216,7 @@ impl State {
         }
         let request = publication.request()?;
         if request.qos == QoS::AtMostOnce {
-            return self.publish_at_most_once(&request, publication);
+            return self.publish_at_most_once(now, &request, publication);
         }
         match self.machine.publish(now, &request, Body::Stored(publication.payload.clone())) {
             Ok(id) => {
@@ -163,13 +225,14 @@ impl State {
             }
             Err(UsageError::InFlightFull) => Ok(None),
             // It may fit later, unless it never can.
-            Err(UsageError::StorageFull(_)) if !self.machine.session.is_idle() => Ok(None),
+            Err(UsageError::StorageFull(_)) if self.machine.session.outgoing_len() > 0 => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
     fn publish_at_most_once(
         &mut self,
+        now: Instant,
         request: &PublishRequest<'_>,
         publication: &Publication,
     ) -> Result<Option<Option<oneshot::Receiver<Answer>>>, Error> {
@@ -177,7 +240,8 @@ impl State {
         if direct {
             self.send_at_most_once(request, &publication.payload)?;
         } else if self.queue.len() < self.queue_limit {
-            self.queue.push_back(publication.clone());
+            let expires_at = request.message_expiry_interval.map(|seconds| now.plus_secs(seconds));
+            self.queue.push_back(Queued { publication: publication.clone(), since: now, expires_at });
         } else {
             return Ok(None);
         }
@@ -198,19 +262,95 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn subscribe(&mut self, filters: &[Subscription<'_>]) -> Result<oneshot::Receiver<Answers>, Error> {
+    /// Asks for subscriptions, whose messages go to `queue`. `Ok(None)`: no room now.
+    pub(crate) fn subscribe(
+        &mut self,
+        filters: &[Subscription<'_>],
+        queue: &Arc<Queue>,
+    ) -> Result<Option<oneshot::Receiver<Answers>>, Error> {
         if self.closed || self.shutdown.is_some() {
             return Err(Error::Closed);
         }
-        let id = self.machine.subscribe(&SubscribeRequest::new(filters))?;
-        Ok(self.replies.of_request(id))
+        match self.machine.subscribe(&SubscribeRequest::new(filters)) {
+            Ok(id) => {
+                for filter in filters {
+                    let filter = filter.filter.as_str();
+                    self.unwanted.retain(|unwanted| **unwanted != *filter);
+                    // Before the answer: a retained message comes right behind it.
+                    self.routes.add(filter, queue);
+                }
+                Ok(Some(self.replies.of_request(id)))
+            }
+            Err(error) if self.passes(error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// Without a wait for the answer: the stream is gone.
-    pub(crate) fn unsubscribe(&mut self, filter: &str) {
-        let Ok(filter) = mqtt_core::TopicFilter::new(filter) else { return };
-        if let Err(error) = self.machine.unsubscribe(&UnsubscribeRequest::new(&[filter])) {
-            tracing::warn!(%error, "cannot unsubscribe");
+    /// Tells whether it is a lack of room that outcomes mend.
+    fn passes(&self, error: UsageError) -> bool {
+        let full = matches!(error, UsageError::InFlightFull | UsageError::StorageFull(_));
+        full && self.machine.session.outgoing_len() > 0
+    }
+
+    /// Without a wait for the answer: the streams are gone.
+    pub(crate) fn unsubscribe(&mut self, filters: Vec<Box<str>>) {
+        self.unwanted.extend(filters);
+        self.send_unsubscribe();
+    }
+
+    pub(crate) fn send_unsubscribe(&mut self) {
+        if self.unwanted.is_empty() {
+            return;
+        }
+        let filters: Vec<_> = self.unwanted.iter().filter_map(|filter| TopicFilter::new(filter).ok()).collect();
+        match self.machine.unsubscribe(&UnsubscribeRequest::new(&filters)) {
+            Err(error) if self.passes(error) => return,
+            Err(error) => tracing::warn!(%error, "cannot unsubscribe"),
+            Ok(_) => {}
+        }
+        self.unwanted.clear();
+    }
+
+    /// Puts the message that is held up into the streams that have room for it.
+    pub(crate) fn unstall(&mut self, now: Instant) {
+        let Some(stalled) = &mut self.stalled else { return };
+        // At QoS 0 only as long as the reader may wait for an acknowledgement that is behind this message.
+        let answer_due = stalled.message.qos() != QoS::AtMostOnce || self.machine.session.outgoing_len() > 0;
+        let ticket = Some(&stalled.ticket).filter(|_| answer_due && self.tickets.may_wait());
+        let overdue = now >= stalled.until;
+        let mut dropped = 0_u64;
+        stalled.queues.retain(|queue| match queue.push(&stalled.message, ticket, overdue) {
+            Pushed::Taken => false,
+            Pushed::Full => true,
+            Pushed::Dropped => {
+                dropped = dropped.saturating_add(1);
+                false
+            }
+        });
+        if dropped > 0 {
+            tracing::warn!(topic = stalled.message.topic(), dropped, "a full stream did not take a message in time");
+            self.statistics.dropped = self.statistics.dropped.saturating_add(dropped);
+        }
+        let free = stalled.queues.is_empty();
+        self.machine.set_reading(now, free);
+        if free {
+            self.stalled = None;
+        }
+    }
+
+    /// The end: what was received can still be read.
+    fn hand_over_stalled(&mut self) {
+        let Some(stalled) = self.stalled.take() else { return };
+        for queue in &stalled.queues {
+            queue.push(&stalled.message, Some(&stalled.ticket), false);
+        }
+    }
+
+    /// Acknowledges what all streams have taken.
+    pub(crate) fn acknowledge_taken(&mut self) {
+        for token in self.tickets.take_returned() {
+            // Stale: the connection is another one, and the broker sends it again or has forgotten it.
+            let _ = self.machine.acknowledge(token, ReasonCode::SUCCESS);
         }
     }
 
@@ -228,14 +368,11 @@ impl State {
                         self.outbox.set_payload(self.machine.session.storage().shared_payload(id));
                     }
                 }
-                Ok(None) => match self.queue.pop_front() {
-                    Some(publication) if self.machine.is_connected() => self.send_queued(&publication),
-                    Some(publication) => {
-                        self.queue.push_front(publication);
-                        return;
-                    }
+                Ok(None) if self.machine.is_connected() => match self.queue.pop_front() {
+                    Some(queued) => self.send_queued(now, &queued),
                     None => return,
                 },
+                Ok(None) => return,
                 Err(error) => {
                     tracing::error!(%error, "cannot encode");
                     return;
@@ -245,8 +382,18 @@ impl State {
     }
 
     /// A limit that this broker has may refuse what another would have taken.
-    fn send_queued(&mut self, publication: &Publication) {
-        let sent = publication.request().and_then(|request| Ok(self.send_at_most_once(&request, &publication.payload)?));
+    fn send_queued(&mut self, now: Instant, queued: &Queued) {
+        let Queued { publication, since, expires_at } = queued;
+        if expires_at.is_some_and(|expires_at| now >= expires_at) {
+            tracing::debug!(topic = publication.topic(), "a queued message at QoS 0 has expired");
+            return;
+        }
+        let sent = publication.request().and_then(|mut request| {
+            let waited = now.secs_since(*since);
+            request.message_expiry_interval =
+                request.message_expiry_interval.map(|seconds| seconds.saturating_sub(waited).max(1));
+            Ok(self.send_at_most_once(&request, &publication.payload)?)
+        });
         if let Err(error) = sent {
             tracing::warn!(%error, topic = publication.topic(), "a queued message at QoS 0 was not sent");
         }
@@ -279,19 +426,24 @@ impl State {
         let v5 = self.machine.connection.version().is_v5();
         let properties: &[Property<'_>] = if session_ends && v5 { &[Property::SessionExpiryInterval(0)] } else { &[] };
         let machine = &mut self.machine;
-        let written = self.outbox.encode(|out| {
-            match machine.disconnect(ReasonCode::NORMAL_DISCONNECTION, properties, out) {
+        let written =
+            self.outbox.encode(|out| match machine.disconnect(ReasonCode::NORMAL_DISCONNECTION, properties, out) {
                 Ok(len) => Ok(((), len)),
                 Err(UsageError::Encode(error @ EncodeError::BufferTooSmall { .. })) => Err(error),
                 Err(error) => {
                     tracing::warn!(%error, "no DISCONNECT is sent");
                     Ok(((), 0))
                 }
-            }
-        });
+            });
         if let Err(error) = written {
             tracing::warn!(%error, "no DISCONNECT is sent");
         }
+    }
+
+    /// What takes room that others may wait for: exchanges, bytes, places in the queue.
+    pub(crate) fn load(&self) -> Load {
+        let session = &self.machine.session;
+        Load { exchanges: session.outgoing_len(), bytes: session.storage().used(), queued: self.queue.len() }
     }
 
     /// Messages that have no outcome yet.
@@ -304,3 +456,21 @@ impl State {
         self.machine.session.outgoing_len() == 0 && self.queue.is_empty() && self.outbox.is_empty()
     }
 }
+
+/// See [`State::load`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    exchanges: u16,
+    bytes: usize,
+    queued: usize,
+}
+
+impl Load {
+    /// Tells whether there is more room than at `before`, of whatever kind.
+    pub(crate) const fn is_lighter_than(self, before: Self) -> bool {
+        self.exchanges < before.exchanges || self.bytes < before.bytes || self.queued < before.queued
+    }
+}
+
+/// At least so many messages may wait beyond the capacity of streams; beyond that nothing is read.
+const WAITING: usize = 1024;

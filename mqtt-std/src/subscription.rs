@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_core::Stream;
 use mqtt_core::ReasonCode;
 
+use crate::client::Alive;
 use crate::message::Message;
 use crate::routes::{Queue, Taken};
 use crate::state::Shared;
@@ -22,11 +23,12 @@ pub struct Subscription {
     queue: Arc<Queue>,
     granted: Vec<ReasonCode>,
     keep: bool,
+    _alive: Arc<Alive>,
 }
 
 impl Subscription {
-    pub(crate) fn new(shared: Arc<Shared>, queue: Arc<Queue>, keep: bool) -> Self {
-        Self { shared, queue, granted: Vec::new(), keep }
+    pub(crate) const fn new(shared: Arc<Shared>, queue: Arc<Queue>, keep: bool, alive: Arc<Alive>) -> Self {
+        Self { shared, queue, granted: Vec::new(), keep, _alive: alive }
     }
 
     pub(crate) fn grant(&mut self, granted: Vec<ReasonCode>) {
@@ -48,9 +50,10 @@ impl Subscription {
 
     fn poll(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
         match self.queue.pop(cx.waker()) {
-            Taken::Message { message, unblocks } => {
-                if unblocks {
-                    self.shared.command(|_, _| ());
+            Taken::Message { message, ticket, unblocks } => {
+                if unblocks || ticket.is_some() {
+                    drop(ticket);
+                    self.shared.command(|state, now| state.unstall(now));
                 }
                 Poll::Ready(Some(message))
             }
@@ -70,12 +73,11 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.queue.close();
+        self.queue.discard();
         self.shared.command(|state, _| {
-            for filter in state.routes.remove(&self.queue) {
-                if !self.keep && !state.closed {
-                    state.unsubscribe(&filter);
-                }
+            let alone = state.routes.remove(&self.queue);
+            if !self.keep && !state.closed {
+                state.unsubscribe(alone);
             }
         });
     }

@@ -37,16 +37,22 @@ impl StoredMessage {
 }
 
 impl HeapStorage {
-    /// At most `exchanges` of each direction, and `bytes` of messages.
+    /// At most `exchanges` of this side, and `bytes` of messages. Those of the broker are as many as it begins; in 5.0 the
+    /// Receive Maximum says how many it may.
     pub(crate) const fn new(exchanges: u16, bytes: usize) -> Self {
         Self {
             outgoing: HeapTable::new(exchanges),
-            incoming: HeapTable::new(exchanges),
+            incoming: HeapTable::new(u16::MAX),
             messages: HeapTable::new(exchanges),
             client_identifier: String::new(),
             used: 0,
             limit: bytes,
         }
+    }
+
+    /// Bytes of all messages.
+    pub(crate) const fn used(&self) -> usize {
+        self.used
     }
 
     /// The payload of a message, to be kept beyond the lock.
