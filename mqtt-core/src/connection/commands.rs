@@ -155,7 +155,7 @@ impl<A: Aliases> Connection<A> {
         let mut scratch = [0; 16];
         let own = [Property::SubscriptionIdentifier(request.subscription_identifier.unwrap_or(1))];
         let own = if request.subscription_identifier.is_some() { own.as_slice() } else { &[] };
-        let properties = Properties::new(request.properties).joined(own, &mut scratch);
+        let properties = Properties::new(request.properties).joined(own, stored::SUBSCRIBE, &mut scratch);
         let id = session.vacant_identifier().ok_or(UsageError::InFlightFull)?;
         if self.is_connected() {
             self.limits.check_subscribe(filters, request.subscription_identifier.is_some())?;

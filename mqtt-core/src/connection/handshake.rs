@@ -2,12 +2,11 @@
 
 use super::event::{Connected, Event};
 use super::{Aliases, Connection, ConnectionError, Ours, Phase, ProtocolError, ServerLimits, UsageError};
-use crate::codec::writer::Writer;
 use crate::error::EncodeError;
 use crate::maybe::Maybe;
 use crate::options::{CleanStart, ConnectOptions};
 use crate::packet::{Auth, Connack, Connect, PacketType, Sender};
-use crate::property::{Properties, Property, PropertyIdentifier};
+use crate::property::{Properties, Property, PropertyIdentifier, Scope};
 use crate::session::{Session, Storage, Table};
 use crate::subscription_list::{Renewal, SubscriptionList};
 use crate::time::Instant;
@@ -50,6 +49,8 @@ fn method(properties: Properties<'_>) -> Option<&str> {
         _ => None,
     })
 }
+
+const CONNECT: Scope = Scope::Packet(PacketType::Connect, Sender::Client);
 
 /// FNV-1a.
 fn fingerprint(text: &str) -> u32 {
@@ -126,31 +127,20 @@ impl<A: Aliases> Connection<A> {
         receive_maximum: u16,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
+        let session_expiry_interval = options.session_expiry_interval;
+        let topic_alias_maximum = if cfg!(feature = "alias") { self.aliases.incoming_maximum() } else { 0 };
+        let properties = [
+            (session_expiry_interval != 0).then_some(Property::SessionExpiryInterval(session_expiry_interval)),
+            (receive_maximum != u16::MAX).then_some(Property::ReceiveMaximum(receive_maximum)),
+            options.maximum_packet_size.map(Property::MaximumPacketSize),
+            (topic_alias_maximum != 0).then_some(Property::TopicAliasMaximum(topic_alias_maximum)),
+            options.request_response_information.then_some(Property::RequestResponseInformation(1)),
+            (!options.request_problem_information).then_some(Property::RequestProblemInformation(0)),
+        ];
         let mut written = 0_usize;
-        let mut add = |property: Property<'_>| -> Result<(), EncodeError> {
+        for property in properties.into_iter().flatten() {
             let rest = out.get_mut(written..).unwrap_or(&mut []);
-            let len = property.encoded_len()?;
-            property.write(&mut Writer::new(rest, len)?);
-            written = written.saturating_add(len);
-            Ok(())
-        };
-        if options.session_expiry_interval != 0 {
-            add(Property::SessionExpiryInterval(options.session_expiry_interval))?;
-        }
-        if receive_maximum != u16::MAX {
-            add(Property::ReceiveMaximum(receive_maximum))?;
-        }
-        if let Some(bytes) = options.maximum_packet_size {
-            add(Property::MaximumPacketSize(bytes))?;
-        }
-        if cfg!(feature = "alias") && self.aliases.incoming_maximum() != 0 {
-            add(Property::TopicAliasMaximum(self.aliases.incoming_maximum()))?;
-        }
-        if options.request_response_information {
-            add(Property::RequestResponseInformation(1))?;
-        }
-        if !options.request_problem_information {
-            add(Property::RequestProblemInformation(0))?;
+            written = written.saturating_add(Properties::encode_block(&[property], CONNECT, rest)?);
         }
         Ok(written)
     }

@@ -314,7 +314,7 @@ impl<A: Aliases> Connection<A> {
             (false, false) => None,
         };
         let mut scratch = [0; 16];
-        let properties = message.properties.joined(own.unwrap_or(&[]), &mut scratch);
+        let properties = message.properties.joined(own.unwrap_or(&[]), stored::PUBLISH, &mut scratch);
         let head = PublishHead { topic, delivery: message.delivery, retain: message.retain, properties, payload_len };
         if self.limits.maximum_packet_size.is_some() {
             self.limits.check_size(head.packet_len(self.version, Sender::Client)? as usize)?;

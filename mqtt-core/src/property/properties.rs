@@ -56,7 +56,7 @@ impl<'a> Properties<'a> {
 
     /// These properties and `own`, of which there are few and short ones. They are encoded into `scratch` where the two lists
     /// cannot be joined otherwise.
-    pub(crate) fn joined<'b>(self, own: &'b [Property<'b>], scratch: &'b mut [u8; 16]) -> Properties<'b>
+    pub(crate) fn joined<'b>(self, own: &'b [Property<'b>], scope: Scope, scratch: &'b mut [u8; 16]) -> Properties<'b>
     where
         'a: 'b,
     {
@@ -66,14 +66,16 @@ impl<'a> Properties<'a> {
         if self.list.is_empty() {
             return Properties { list: own, ..self };
         }
-        let mut written = 0_usize;
-        for property in own {
-            let len = property.encoded_len().unwrap_or(0);
-            let Ok(mut writer) = Writer::new(scratch.get_mut(written..).unwrap_or(&mut []), len) else { break };
-            property.write(&mut writer);
-            written = written.saturating_add(len);
-        }
-        Properties { encoded: scratch.get(..written).unwrap_or(&[]), ..self }
+        let len = Self::encode_block(own, scope, scratch).unwrap_or(0);
+        Properties { encoded: scratch.get(..len).unwrap_or(&[]), ..self }
+    }
+
+    /// Encodes properties without their length to the start of `out`, and tells how many bytes they take.
+    pub(crate) fn encode_block(list: &[Property<'_>], scope: Scope, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let properties = Properties::new(list);
+        let len = properties.block_len(scope)? as usize;
+        properties.write_block(&mut Writer::new(out, len)?);
+        Ok(len)
     }
 
     /// Tells whether there are none.

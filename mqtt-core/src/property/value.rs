@@ -236,15 +236,8 @@ impl<'a> Property<'a> {
         if in_range { Ok(()) } else { Err(EncodeError::PropertyValue(identifier)) }
     }
 
-    /// The bytes it takes on the wire.
-    pub(crate) fn encoded_len(&self) -> Result<usize, EncodeError> {
-        let mut measure = Measure::default();
-        self.measure(&mut measure)?;
-        Ok(measure.len())
-    }
-
     #[inline(always)] // one caller each on the way of a message: a call costs as much as the work
-    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+    pub(super) fn write(&self, writer: &mut Writer<'_>) {
         writer.u8(self.identifier() as u8);
         match self.value() {
             Value::Byte(value) => writer.u8(value),

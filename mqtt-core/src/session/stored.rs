@@ -14,8 +14,8 @@ use crate::property::{Properties, Scope};
 use crate::types::{PacketIdentifier, TopicName};
 use crate::version::ProtocolVersion;
 
-const PUBLISH: Scope = Scope::Packet(PacketType::Publish, Sender::Client);
-const SUBSCRIBE: Scope = Scope::Packet(PacketType::Subscribe, Sender::Client);
+pub(crate) const PUBLISH: Scope = Scope::Packet(PacketType::Publish, Sender::Client);
+pub(crate) const SUBSCRIBE: Scope = Scope::Packet(PacketType::Subscribe, Sender::Client);
 const UNSUBSCRIBE: Scope = Scope::Packet(PacketType::Unsubscribe, Sender::Client);
 
 /// What this version cannot say is refused when it is stored; what another cannot, when it is sent.
