@@ -2,11 +2,12 @@
 
 use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
 use crate::codec::bytes::put;
+use crate::codec::writer::{Measure, Writer, packet_len};
 use crate::error::EncodeError;
 use crate::packet::{
-    Ack, AckKind, Delivery, Disconnect, Packet, PublishHead, Sender, Subscribe, Subscription, Unsubscribe,
+    Ack, AckKind, Delivery, Disconnect, Packet, PacketType, PublishHead, Sender, Subscribe, Subscription, Subscriptions,
 };
-use crate::property::{Properties, Property};
+use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::request::TopicAliasUse;
 use crate::session::{Exchange, Outcome, Session, Stage, Storage, Table, stored};
 use crate::subscription_list::{Renewal, SubscriptionList};
@@ -162,18 +163,28 @@ impl<A: Aliases> Connection<A> {
         let head = session.storage.head(id);
         let unsubscribe =
             session.exchange(id).is_some_and(|exchange| matches!(exchange.stage, Stage::Unsubscribe { .. }));
-        if unsubscribe {
-            let (properties, filters) = stored::unsubscribe(head).ok_or(UsageError::Stale)?;
-            let packet = Unsubscribe { packet_identifier: id, properties, filters };
-            self.limits.check_size(packet.encoded_len(self.version, Sender::Client)?)?;
-            return Ok(packet.encode(self.version, Sender::Client, out)?);
+        let (properties, filters) = stored::request(head).ok_or(UsageError::Stale)?;
+        if !unsubscribe {
+            let filters = Subscriptions::from_encoded(filters);
+            self.limits.check_subscribe(filters, properties.has(PropertyIdentifier::SubscriptionIdentifier))?;
+            filters.measure(self.version, &mut Measure::default())?;
         }
-        let (properties, filters) = stored::subscribe(head).ok_or(UsageError::Stale)?;
-        let with_identifier = properties.iter().any(|property| matches!(property, Property::SubscriptionIdentifier(_)));
-        self.limits.check_subscribe(filters, with_identifier)?;
-        let packet = Subscribe { packet_identifier: id, properties, filters };
-        self.limits.check_size(packet.encoded_len(self.version, Sender::Client)?)?;
-        Ok(packet.encode(self.version, Sender::Client, out)?)
+        // It is stored as 5.0 writes it; what is behind the properties is the same in all versions.
+        let v5 = self.version.is_v5();
+        if !v5 && !properties.is_empty() {
+            return Err(EncodeError::NotInVersion.into());
+        }
+        let body = if v5 { head } else { filters };
+        let mut measure = Measure::default();
+        measure.add(2);
+        measure.add(body.len());
+        let remaining_length = measure.remaining_length()?;
+        self.limits.check_size(packet_len(remaining_length))?;
+        let packet_type = if unsubscribe { PacketType::Unsubscribe } else { PacketType::Subscribe };
+        let (mut writer, len) = Writer::packet(out, packet_type.first_byte(), remaining_length)?;
+        writer.u16(id.number());
+        writer.bytes(body);
+        Ok(len)
     }
 
     /// The next subscription that the Server lost, one a packet, because each may have an identifier of its own.
@@ -222,7 +233,7 @@ impl<A: Aliases> Connection<A> {
         out: &mut [u8],
     ) -> Result<usize, UsageError> {
         let filters = [subscription];
-        let filters = crate::packet::Subscriptions::new(&filters);
+        let filters = Subscriptions::new(&filters);
         self.limits.check_subscribe(filters, identifier.is_some())?;
         let list = [Property::SubscriptionIdentifier(identifier.unwrap_or(1))];
         let properties = if identifier.is_some() { Properties::new(&list) } else { Properties::EMPTY };

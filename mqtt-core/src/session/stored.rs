@@ -106,7 +106,8 @@ pub(crate) fn unsubscribe(head: &[u8]) -> Option<(Properties<'_>, TopicFilters<'
     Some((properties, TopicFilters::from_encoded(filters)))
 }
 
-fn request(head: &[u8]) -> Option<(Properties<'_>, &[u8])> {
+/// Properties of a stored SUBSCRIBE or UNSUBSCRIBE, and its encoded filters.
+pub(crate) fn request(head: &[u8]) -> Option<(Properties<'_>, &[u8])> {
     let mut reader = Reader::new(head);
     let len = reader.variable_byte_integer().ok()?;
     let properties = reader.bytes(len as usize).ok()?;
