@@ -89,6 +89,8 @@ impl<'b> Writer<'b> {
     pub(crate) fn fixed_header(&mut self, first: u8, remaining_length: u32) {
         if remaining_length < 0x80 {
             self.array([first, remaining_length as u8]);
+        } else if remaining_length < 0x4000 {
+            self.array([first, remaining_length as u8 | 0x80, (remaining_length >> 7) as u8]);
         } else {
             self.u8(first);
             self.variable_byte_integer(remaining_length);

@@ -5,7 +5,7 @@ use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
 use crate::error::EncodeError;
 use crate::maybe::Maybe;
 use crate::packet::{
-    Delivery, Disconnect, PacketType, PublishHead, Sender, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
+    Delivery, Disconnect, PacketType, Publish, Sender, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
 };
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::request::{Body, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};
@@ -112,17 +112,18 @@ impl<A: Aliases> Connection<A> {
     /// The size with the full topic, as after a reconnect.
     fn check_publish_size(&self, request: &PublishRequest<'_>, payload_len: usize) -> Result<(), UsageError> {
         let packet_identifier = PacketIdentifier::MAX;
-        let head = PublishHead {
+        let publish = Publish {
             topic: Some(request.topic),
             delivery: Delivery::AtLeastOnce { packet_identifier, dup: false },
             retain: request.retain,
             properties: request.properties,
-            payload_len: u32::try_from(payload_len).map_err(|_| EncodeError::PacketTooLarge)?,
+            payload: &[],
         };
-        let needed = match head.packet_len(self.version, Sender::Client) {
+        let payload_len = u32::try_from(payload_len).map_err(|_| EncodeError::PacketTooLarge)?;
+        let needed = match publish.len_with_payload(self.version, Sender::Client, payload_len) {
             // Not connected: which version it will be is not known yet.
             Err(EncodeError::NotInVersion) if !self.is_connected() => return Ok(()),
-            needed => needed? as usize,
+            needed => needed?,
         };
         let expiry = if request.message_expiry_interval.is_some() && self.version.is_v5() { 5 } else { 0 };
         if self.is_connected() { self.limits.check_size(needed.saturating_add(expiry)) } else { Ok(()) }

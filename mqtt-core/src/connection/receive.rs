@@ -6,7 +6,7 @@ use super::event::{Event, Message};
 use super::{Aliases, Connection, ConnectionError, Phase, ProtocolError};
 use crate::codec::framing::Input;
 use crate::maybe::Maybe;
-use crate::packet::{Ack, AckKind, Delivery, Packet, PacketType, Publish, PublishHead, Sender, Suback, Unsuback};
+use crate::packet::{Ack, AckKind, Delivery, Packet, PacketType, Publish, Sender, Suback, Unsuback};
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::session::{Acknowledgement, RecordTicket, Session, Stage, Step, Storage, Table, Verdict, stored};
 use crate::subscription_list::{Renewal, SubscriptionList};
@@ -101,8 +101,8 @@ impl<A: Aliases> Connection<A> {
             Input::Packet(packet) => self.take_packet(session, subscriptions, now, packet),
             Input::PublishHead { head, payload_len } => {
                 self.check_size(head.len().saturating_add(payload_len as usize))?;
-                let head = PublishHead::decode(self.version, Sender::Server, head, payload_len)?;
-                self.begin_inbound(session, head)
+                let head = Publish::decode_head(self.version, Sender::Server, head, payload_len)?;
+                self.begin_inbound(session, &head, payload_len)
             }
             Input::PublishPayload { bytes, last } => self.take_payload(session, bytes, last),
         }
@@ -277,7 +277,8 @@ impl<A: Aliases> Connection<A> {
     fn begin_inbound<'a, S: Storage>(
         &mut self,
         session: &Session<S>,
-        head: PublishHead<'a>,
+        head: &Publish<'a>,
+        payload_len: u32,
     ) -> Result<Taken<'a>, ReceiveError> {
         if !matches!(self.phase, Phase::Connected) || self.is_streaming() {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Publish).into());
@@ -298,7 +299,7 @@ impl<A: Aliases> Connection<A> {
         if duplicate {
             return Ok(Taken::Event(None));
         }
-        let part = if stream { Part::Begins(head.payload_len) } else { Part::Skipped(head.payload_len) };
+        let part = if stream { Part::Begins(payload_len) } else { Part::Skipped(payload_len) };
         Ok(Taken::Message(Arrived {
             topic,
             delivery: head.delivery,

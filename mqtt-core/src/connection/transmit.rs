@@ -5,7 +5,7 @@ use crate::codec::bytes::put;
 use crate::codec::writer::{Measure, Writer, packet_len};
 use crate::error::EncodeError;
 use crate::packet::{
-    Ack, AckKind, Delivery, Disconnect, Packet, PacketType, PublishHead, Sender, Subscribe, Subscription, Subscriptions,
+    Ack, AckKind, Delivery, Disconnect, Packet, PacketType, Publish, Sender, Subscribe, Subscription, Subscriptions,
 };
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::request::TopicAliasUse;
@@ -326,11 +326,11 @@ impl<A: Aliases> Connection<A> {
         };
         let mut scratch = [0; 16];
         let properties = message.properties.joined(own.unwrap_or(&[]), stored::PUBLISH, &mut scratch);
-        let head = PublishHead { topic, delivery: message.delivery, retain: message.retain, properties, payload_len };
+        let publish = Publish { topic, delivery: message.delivery, retain: message.retain, properties, payload: &[] };
         if self.limits.maximum_packet_size.is_some() {
-            self.limits.check_size(head.packet_len(self.version, Sender::Client)? as usize)?;
+            self.limits.check_size(publish.len_with_payload(self.version, Sender::Client, payload_len)?)?;
         }
-        let head_len = head.encode(self.version, Sender::Client, out)?;
+        let head_len = publish.encode_head(self.version, Sender::Client, payload_len, out)?;
         if let (Some(alias), Some(topic)) = (alias, topic) {
             self.aliases.set_outgoing(alias, topic.as_str());
         }

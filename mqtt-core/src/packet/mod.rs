@@ -21,7 +21,6 @@ pub use connack::Connack;
 pub use connect::{Connect, Will};
 pub use disconnect::Disconnect;
 pub use packet_type::{PacketType, Sender};
-pub(crate) use publish::PublishHead;
 pub use publish::{Delivery, Publish};
 pub use suback::{Suback, Unsuback};
 pub use subscribe::{RetainHandling, Subscribe, Subscription, SubscriptionOptions, Subscriptions};
@@ -74,12 +73,34 @@ impl<'a> Packet<'a> {
         let (header, reader) = FixedHeader::split(packet)?;
         check_received(header.packet_type, version, sender)?;
         if matches!(header.packet_type, PacketType::Publish) {
-            Publish::decode(version, sender, header.flags, reader).map(Self::Publish)
+            Self::decode_publish(version, sender, header.flags, reader)
         } else if let Some(kind) = AckKind::of(header.packet_type) {
-            Ack::decode(kind, version, sender, reader).map(Self::Ack)
+            Self::decode_ack(kind, version, sender, reader)
         } else {
             Self::decode_rare(header.packet_type, version, sender, reader)
         }
+    }
+
+    /// A function of its own writes its packet to where it is wanted; in one with others it is copied once more.
+    #[inline(never)]
+    fn decode_publish(
+        version: ProtocolVersion,
+        sender: Sender,
+        flags: u8,
+        reader: Reader<'a>,
+    ) -> Result<Self, DecodeError> {
+        Publish::decode(version, sender, flags, reader).map(Self::Publish)
+    }
+
+    /// Likewise.
+    #[inline(never)]
+    fn decode_ack(
+        kind: AckKind,
+        version: ProtocolVersion,
+        sender: Sender,
+        reader: Reader<'a>,
+    ) -> Result<Self, DecodeError> {
+        Ack::decode(kind, version, sender, reader).map(Self::Ack)
     }
 
     /// Decodes what there is little of. Apart from the others, it does not slow them down.

@@ -3,8 +3,7 @@
 use super::fixed_header::{self, DUP, FixedHeader, RETAIN, check_sender};
 use super::{PacketType, Sender};
 use crate::codec::reader::Reader;
-use crate::codec::variable_byte_integer;
-use crate::codec::writer::{Measure, Measured, Writer, packet_len};
+use crate::codec::writer::{Measure, Measured, Writer};
 use crate::error::{DecodeError, EncodeError};
 use crate::property::{Properties, Scope};
 use crate::types::{PacketIdentifier, QoS, TopicName};
@@ -101,16 +100,6 @@ pub struct Publish<'a> {
     pub payload: &'a [u8],
 }
 
-/// A PUBLISH without its payload: the bytes that come before it, and how many follow.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct PublishHead<'a> {
-    pub(crate) topic: Option<TopicName<'a>>,
-    pub(crate) delivery: Delivery,
-    pub(crate) retain: bool,
-    pub(crate) properties: Properties<'a>,
-    pub(crate) payload_len: u32,
-}
-
 impl<'a> Publish<'a> {
     #[inline]
     pub(crate) fn decode(
@@ -119,47 +108,14 @@ impl<'a> Publish<'a> {
         flags: u8,
         mut reader: Reader<'a>,
     ) -> Result<Self, DecodeError> {
-        let PublishHead { topic, delivery, retain, properties, .. } =
-            PublishHead::read(version, sender, flags, &mut reader)?;
-        Ok(Self { topic, delivery, retain, properties, payload: reader.rest() })
+        let mut publish = Self::read(version, sender, flags, &mut reader)?;
+        publish.payload = reader.rest();
+        Ok(publish)
     }
 
-    /// The packet without its payload; `PacketTooLarge`: no length can be written for it.
-    #[inline]
-    fn head(&self) -> Result<PublishHead<'a>, EncodeError> {
-        let payload_len = u32::try_from(self.payload.len()).map_err(|_| EncodeError::PacketTooLarge)?;
-        let Self { topic, delivery, retain, properties, .. } = *self;
-        Ok(PublishHead { topic, delivery, retain, properties, payload_len })
-    }
-
-    /// The exact length of the packet.
-    ///
-    /// # Errors
-    /// Those of [`encode`](Self::encode), but for the buffer.
-    pub fn encoded_len(&self, version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
-        Ok(self.head()?.measure(version, sender)?.packet_len())
-    }
-
-    /// Writes the packet to the start of `out` and returns its length.
-    ///
-    /// # Errors
-    /// `TopicMissing` if there is neither a topic nor a Topic Alias, `NotInVersion` for properties in 3.1.1, the errors
-    /// of properties, `PacketTooLarge`, and `BufferTooSmall`. Nothing is written then.
-    #[inline]
-    pub fn encode(&self, version: ProtocolVersion, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
-        let head = self.head()?;
-        let measured = head.measure(version, sender)?;
-        let len = measured.packet_len();
-        let mut writer = Writer::new(out, len)?;
-        head.write(version, measured, &mut writer);
-        writer.bytes(self.payload);
-        Ok(len)
-    }
-}
-
-impl<'a> PublishHead<'a> {
-    /// Reads the head that framing found: fixed header to properties, not a byte more.
-    pub(crate) fn decode(
+    /// Reads the head that framing found, fixed header to properties, not a byte more; `payload_len` bytes of payload follow
+    /// it on their way.
+    pub(crate) fn decode_head(
         version: ProtocolVersion,
         sender: Sender,
         head: &'a [u8],
@@ -173,9 +129,8 @@ impl<'a> PublishHead<'a> {
         reader.bytes(header.len)?;
         let payload_begins = header.remaining_length.checked_sub(payload_len).ok_or(DecodeError::UnexpectedEnd)?;
         let mut reader = reader.whole(payload_begins)?;
-        let mut publish = Self::read(version, sender, header.flags, &mut reader)?;
+        let publish = Self::read(version, sender, header.flags, &mut reader)?;
         reader.finish()?;
-        publish.payload_len = payload_len;
         Ok(publish)
     }
 
@@ -191,12 +146,16 @@ impl<'a> PublishHead<'a> {
         if topic.is_none() && properties.topic_alias().is_none() {
             return Err(DecodeError::TopicMissing);
         }
-        let payload_len = reader.rest().len() as u32; // below 2^28, as the packet is
-        Ok(Self { topic, delivery, retain: flags & RETAIN != 0, properties, payload_len })
+        Ok(Self { topic, delivery, retain: flags & RETAIN != 0, properties, payload: &[] })
     }
 
     #[inline]
-    fn measure(&self, version: ProtocolVersion, sender: Sender) -> Result<Measured, EncodeError> {
+    fn payload_len(&self) -> Result<u32, EncodeError> {
+        u32::try_from(self.payload.len()).map_err(|_| EncodeError::PacketTooLarge)
+    }
+
+    #[inline]
+    fn measure(&self, version: ProtocolVersion, sender: Sender, payload_len: u32) -> Result<Measured, EncodeError> {
         check_sender(PacketType::Publish, version, sender)?;
         let mut measure = Measure::default();
         let topic = match self.topic {
@@ -210,10 +169,11 @@ impl<'a> PublishHead<'a> {
         }
         let scope = Scope::Packet(PacketType::Publish, sender);
         let properties_len = self.properties.measure(version, scope, &mut measure)?;
-        measure.add(self.payload_len as usize);
+        measure.add(payload_len as usize);
         measure.finish(properties_len)
     }
 
+    /// Writes everything before the payload.
     #[inline]
     fn write(&self, version: ProtocolVersion, measured: Measured, writer: &mut Writer<'_>) {
         let first = PacketType::Publish.first_byte() | self.delivery.flags() | if self.retain { RETAIN } else { 0 };
@@ -225,29 +185,51 @@ impl<'a> PublishHead<'a> {
         self.properties.write(version, writer, measured.properties_len);
     }
 
-    /// Bytes of the whole packet, which Maximum Packet Size counts: with the payload.
-    pub(crate) fn packet_len(&self, version: ProtocolVersion, sender: Sender) -> Result<u32, EncodeError> {
-        let remaining_length = self.measure(version, sender)?.remaining_length;
-        Ok(packet_len(remaining_length) as u32)
+    /// The exact length of the packet.
+    ///
+    /// # Errors
+    /// Those of [`encode`](Self::encode), but for the buffer.
+    pub fn encoded_len(&self, version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
+        Ok(self.measure(version, sender, self.payload_len()?)?.packet_len())
     }
 
+    /// Writes the packet to the start of `out` and returns its length.
+    ///
+    /// # Errors
+    /// `TopicMissing` if there is neither a topic nor a Topic Alias, `NotInVersion` for properties in 3.1.1, the errors
+    /// of properties, `PacketTooLarge`, and `BufferTooSmall`. Nothing is written then.
     #[inline]
-    const fn len_of(&self, measured: Measured) -> usize {
-        let fixed_header = 1 + variable_byte_integer::encoded_len(measured.remaining_length);
-        // The payload was added to the remaining length, so this neither wraps nor saturates.
-        fixed_header + measured.remaining_length.saturating_sub(self.payload_len) as usize
+    pub fn encode(&self, version: ProtocolVersion, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let measured = self.measure(version, sender, self.payload_len()?)?;
+        let len = measured.packet_len();
+        let mut writer = Writer::new(out, len)?;
+        self.write(version, measured, &mut writer);
+        writer.bytes(self.payload);
+        Ok(len)
     }
 
-    /// Writes everything before the payload to the start of `out` and returns its length.
-    #[inline]
-    pub(crate) fn encode(
+    /// Bytes of the whole packet, which Maximum Packet Size counts, with a payload of `payload_len` bytes instead of its own.
+    pub(crate) fn len_with_payload(
         &self,
         version: ProtocolVersion,
         sender: Sender,
+        payload_len: u32,
+    ) -> Result<usize, EncodeError> {
+        Ok(self.measure(version, sender, payload_len)?.packet_len())
+    }
+
+    /// Writes everything before a payload of `payload_len` bytes, which is sent apart, to the start of `out` and returns its
+    /// length.
+    #[inline]
+    pub(crate) fn encode_head(
+        &self,
+        version: ProtocolVersion,
+        sender: Sender,
+        payload_len: u32,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        let measured = self.measure(version, sender)?;
-        let len = self.len_of(measured);
+        let measured = self.measure(version, sender, payload_len)?;
+        let len = measured.packet_len().saturating_sub(payload_len as usize);
         let mut writer = Writer::new(out, len)?;
         self.write(version, measured, &mut writer);
         Ok(len)
@@ -284,23 +266,27 @@ mod tests {
     #[test]
     fn a_head_and_the_payload_behind_it_are_the_packet() {
         for (version, publish) in messages() {
-            let head = publish.head().unwrap();
+            let head = Publish { payload: &[], ..publish };
+            let payload_len = publish.payload.len() as u32;
             let mut whole = vec![0; publish.encoded_len(version, Sender::Client).unwrap()];
             publish.encode(version, Sender::Client, &mut whole).unwrap();
             let (expected, payload) = whole.split_at(whole.len() - publish.payload.len());
             assert_eq!(payload, publish.payload);
 
             let mut out = vec![0xa5; expected.len() + 1];
-            assert_eq!(head.encode(version, Sender::Client, &mut out), Ok(expected.len()), "{version:?}");
+            assert_eq!(
+                head.encode_head(version, Sender::Client, payload_len, &mut out),
+                Ok(expected.len()),
+                "{version:?}"
+            );
             assert_eq!(out.split_last(), Some((&0xa5, expected)), "{version:?}");
-            assert_eq!(head.packet_len(version, Sender::Client), Ok(whole.len() as u32));
-            let payload_len = publish.payload.len() as u32;
-            assert_eq!(PublishHead::decode(version, Sender::Client, expected, payload_len), Ok(head), "{version:?}");
+            assert_eq!(head.len_with_payload(version, Sender::Client, payload_len), Ok(whole.len()));
+            assert_eq!(Publish::decode_head(version, Sender::Client, expected, payload_len), Ok(head), "{version:?}");
             for len in 0..expected.len() {
                 let needed = expected.len();
                 let mut small = vec![0xa5; len];
                 let refused = Err(EncodeError::BufferTooSmall { needed });
-                assert_eq!(head.encode(version, Sender::Client, &mut small), refused);
+                assert_eq!(head.encode_head(version, Sender::Client, payload_len, &mut small), refused);
                 assert_eq!(small, vec![0xa5; len]);
             }
         }
@@ -314,7 +300,7 @@ mod tests {
             let head_len = whole.len() - publish.payload.len();
             for len in (0..whole.len()).filter(|&len| len != head_len) {
                 for payload_len in [publish.payload.len(), whole.len() - len, 0] {
-                    let result = PublishHead::decode(version, Sender::Server, &whole[..len], payload_len as u32);
+                    let result = Publish::decode_head(version, Sender::Server, &whole[..len], payload_len as u32);
                     let refused = matches!(result, Err(DecodeError::UnexpectedEnd | DecodeError::TrailingBytes));
                     assert!(refused, "{len} of {} bytes, {payload_len} of payload", whole.len());
                 }
@@ -324,7 +310,7 @@ mod tests {
 
     #[test]
     fn other_packets_have_no_head() {
-        let result = PublishHead::decode(ProtocolVersion::V5_0, Sender::Server, &[0xd0, 0], 0);
+        let result = Publish::decode_head(ProtocolVersion::V5_0, Sender::Server, &[0xd0, 0], 0);
         assert_eq!(result, Err(DecodeError::PacketNotAllowed(PacketType::Pingresp)));
     }
 }

@@ -81,7 +81,7 @@ impl<'a> Properties<'a> {
     /// Tells whether there are none.
     #[inline]
     #[must_use]
-    pub const fn is_empty(self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.encoded.is_empty() && self.list.is_empty()
     }
 
@@ -112,7 +112,7 @@ impl<'a> Properties<'a> {
 
     /// The Topic Alias, if there is one.
     #[must_use]
-    pub fn topic_alias(self) -> Option<u16> {
+    pub fn topic_alias(&self) -> Option<u16> {
         self.iter().find_map(|property| match property {
             Property::TopicAlias(alias) => Some(alias),
             _ => None,
@@ -125,7 +125,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Reads the length and the block, and checks all of it. Before 5.0 there are no properties, hence no bytes.
-    #[inline]
+    #[inline(always)] // two callers on the way of a message; returned from a call it would be copied
     pub(crate) fn decode(version: ProtocolVersion, reader: &mut Reader<'a>, scope: Scope) -> Result<Self, DecodeError> {
         if !version.is_v5() {
             return Ok(Self::EMPTY);
@@ -139,14 +139,14 @@ impl<'a> Properties<'a> {
     }
 
     /// The bytes of the block without its length; checks each property against the table.
-    pub(crate) fn block_len(self, scope: Scope) -> Result<u32, EncodeError> {
+    pub(crate) fn block_len(&self, scope: Scope) -> Result<u32, EncodeError> {
         if !cfg!(feature = "v5") {
             return if self.is_empty() { Ok(0) } else { Err(EncodeError::NotInVersion) };
         }
         let mut measure = Measure::default();
         let mut seen = Seen::none(scope);
         if self.without_diagnostics {
-            for property in self {
+            for property in *self {
                 seen.accept(property.identifier()).map_err(Refused::encode_error)?;
                 property.measure(&mut measure)?;
             }
@@ -168,7 +168,7 @@ impl<'a> Properties<'a> {
     /// Adds the bytes of the block with its length, and tells those without it, which [`write`](Self::write) wants.
     #[inline]
     pub(crate) fn measure(
-        self,
+        &self,
         version: ProtocolVersion,
         scope: Scope,
         measure: &mut Measure,
@@ -188,7 +188,7 @@ impl<'a> Properties<'a> {
 
     /// Writes the block, which has `len` bytes, with its length.
     #[inline]
-    pub(crate) fn write(self, version: ProtocolVersion, writer: &mut Writer<'_>, len: u32) {
+    pub(crate) fn write(&self, version: ProtocolVersion, writer: &mut Writer<'_>, len: u32) {
         if !version.is_v5() {
             return;
         }
@@ -199,9 +199,9 @@ impl<'a> Properties<'a> {
     }
 
     /// Writes the block without its length.
-    pub(crate) fn write_block(self, writer: &mut Writer<'_>) {
+    pub(crate) fn write_block(&self, writer: &mut Writer<'_>) {
         if self.without_diagnostics {
-            for property in self {
+            for property in *self {
                 property.write(writer);
             }
             return;
