@@ -209,7 +209,7 @@ impl<A: Aliases> Connection<A> {
         if reason_code.is_failure() && !self.version.is_v5() {
             return Err(UsageError::NotInVersion);
         }
-        let answer = if token.exactly_once { PacketType::Pubrec } else { PacketType::Puback };
+        let answer = if cfg!(feature = "qos2") && token.exactly_once { PacketType::Pubrec } else { PacketType::Puback };
         if !reason_code.is_allowed_in(answer, Sender::Client) {
             return Err(EncodeError::ReasonCodeNotAllowed(reason_code).into());
         }

@@ -396,7 +396,7 @@ impl<S: Storage> Session<S> {
     /// The PUBREL to send next, in the order in which PUBRECs arrived [MQTT-4.6.0-4]; an exhausted Receive Maximum does not
     /// delay it [MQTT-3.3.4-8].
     fn next_pubrel(&self) -> Option<PacketIdentifier> {
-        let id = self.queues.pubrels.first()?;
+        let id = self.queues.pubrels.first().filter(|_| cfg!(feature = "qos2"))?;
         let exchange = self.storage.outgoing().get(id)?;
         self.may_leave(exchange.record).then_some(id)
     }

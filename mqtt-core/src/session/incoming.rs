@@ -113,7 +113,7 @@ impl<S: Storage> Session<S> {
     /// A whole PUBLISH has arrived. `acknowledge`: at once, without the application. `skipped`: nobody is given its payload, so
     /// there is nothing to record.
     pub(crate) fn arrived(&mut self, id: PacketIdentifier, qos: QoS, acknowledge: bool, skipped: bool) -> Verdict {
-        let exactly_once = matches!(qos, QoS::ExactlyOnce);
+        let exactly_once = cfg!(feature = "qos2") && matches!(qos, QoS::ExactlyOnce);
         let ready = acknowledge.then_some(ReasonCode::SUCCESS);
         if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {
             return match (arrival.stage, exactly_once) {
@@ -160,7 +160,8 @@ impl<S: Storage> Session<S> {
 
     /// Tells whether a PUBLISH at QoS 2 with this identifier was handed over before.
     pub(crate) fn is_duplicate(&self, id: PacketIdentifier, qos: QoS) -> bool {
-        matches!(qos, QoS::ExactlyOnce)
+        cfg!(feature = "qos2")
+            && matches!(qos, QoS::ExactlyOnce)
             && self.storage.incoming().get(id).is_some_and(|arrival| !matches!(arrival.stage, Stage::Puback(_)))
     }
 
@@ -187,6 +188,9 @@ impl<S: Storage> Session<S> {
 
     /// PUBREL has arrived; tells whether it belongs to a message.
     pub(crate) fn released(&mut self, id: PacketIdentifier) -> bool {
+        if !cfg!(feature = "qos2") {
+            return false;
+        }
         let Some(arrival) = self.storage.incoming().get(id) else { return false };
         let queued = arrival.queued;
         match arrival.stage {
@@ -209,7 +213,7 @@ impl<S: Storage> Session<S> {
 
     /// The application has taken the message over, or refuses it; tells whether the token was good.
     pub(crate) fn acknowledge(&mut self, token: Acknowledgement, reason_code: ReasonCode) -> bool {
-        if token.exactly_once && self.is_durable() {
+        if cfg!(feature = "qos2") && token.exactly_once && self.is_durable() {
             self.pend(PendingRecord::Confirmed(token.delivery));
             return true;
         }
@@ -233,6 +237,7 @@ impl<S: Storage> Session<S> {
             }
             match arrival.stage {
                 Stage::Puback(reason) => Some((AckKind::Puback, id, reason?)),
+                _ if !cfg!(feature = "qos2") => None,
                 Stage::Pubrec(reason) => Some((AckKind::Pubrec, id, reason?)),
                 Stage::Pubcomp => Some((AckKind::Pubcomp, id, ReasonCode::SUCCESS)),
                 Stage::AwaitPubrel => None,
@@ -245,6 +250,7 @@ impl<S: Storage> Session<S> {
         let lists = &mut self.acknowledgements;
         let (list, gone) = match arrival.stage {
             Stage::Puback(_) => (&mut lists.pubacks, true),
+            _ if !cfg!(feature = "qos2") => return,
             Stage::Pubcomp => (&mut lists.pubcomps, true),
             Stage::AwaitPubrel => return,
             Stage::Pubrec(reason) => {
@@ -282,6 +288,14 @@ impl<S: Storage> Session<S> {
         while let Some(id) = self.acknowledgements.pubacks.pop_front(self.storage.incoming_mut()) {
             self.storage.incoming_mut().remove(id);
         }
+        if cfg!(feature = "qos2") {
+            self.forget_qos2_acknowledgements();
+        }
+        self.acknowledgements.connection = self.acknowledgements.connection.wrapping_add(1);
+        self.acknowledgements.unacknowledged = 0;
+    }
+
+    fn forget_qos2_acknowledgements(&mut self) {
         // PUBREL comes again, and its PUBCOMP still waits for its record.
         while let Some(id) = self.acknowledgements.pubcomps.pop_front(self.storage.incoming_mut()) {
             if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {
@@ -296,8 +310,6 @@ impl<S: Storage> Session<S> {
                 arrival.owed = 0;
             }
         }
-        self.acknowledgements.connection = self.acknowledgements.connection.wrapping_add(1);
-        self.acknowledgements.unacknowledged = 0;
     }
 
     /// The Server lost the session: its identifiers mean new messages.
@@ -332,6 +344,9 @@ impl<S: Storage> Session<S> {
     /// The record of a message could not be made durable: it counts as not received. 5.0 refuses it, which frees the
     /// identifier; 3.1.1 cannot, so it stays unanswered and comes again on the next connection.
     pub(super) fn arrival_record_failed(&mut self, id: PacketIdentifier, record: u64, v5: bool) {
+        if !cfg!(feature = "qos2") {
+            return;
+        }
         let arrival = self.storage.incoming_mut().get_mut(id);
         let Some(arrival) = arrival.filter(|arrival| arrival.record == record) else { return };
         if v5 {
@@ -351,6 +366,6 @@ impl Acknowledgements {
         Self { pubacks: List::NEW, pubrecs: List::NEW, pubcomps: List::NEW, connection: 0, unacknowledged: 0 };
 
     const fn is_idle(&self) -> bool {
-        self.pubacks.is_empty() && self.pubrecs.is_empty() && self.pubcomps.is_empty()
+        self.pubacks.is_empty() && (!cfg!(feature = "qos2") || self.pubrecs.is_empty() && self.pubcomps.is_empty())
     }
 }

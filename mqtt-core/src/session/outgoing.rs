@@ -214,7 +214,7 @@ impl<S: Storage> Session<S> {
                 self.queues.unacknowledged = self.queues.unacknowledged.saturating_add(1);
                 (&mut self.queues.publishes, &mut self.queues.sent_publishes)
             }
-            Stage::AwaitPubcomp => (&mut self.queues.pubrels, &mut self.queues.sent_pubrels),
+            Stage::AwaitPubcomp if cfg!(feature = "qos2") => (&mut self.queues.pubrels, &mut self.queues.sent_pubrels),
             _ => (&mut self.queues.requests, &mut self.queues.sent_requests),
         };
         from.remove(self.storage.outgoing_mut(), id);
@@ -234,6 +234,11 @@ impl<S: Storage> Session<S> {
         match (exchange.stage, kind) {
             // The answer to a PUBLISH of the connection before may come before it is sent again.
             (Stage::Publish(_), _) if !exchange.sent => Step::Unexpected,
+            (Stage::Publish(_), AckKind::Puback) if !cfg!(feature = "qos2") => {
+                self.complete(id);
+                Step::Done
+            }
+            _ if !cfg!(feature = "qos2") => Step::Unexpected,
             (Stage::Publish(QoS::ExactlyOnce), AckKind::Pubrec) if !reason_code.is_failure() => {
                 self.await_pubcomp(id);
                 Step::SendPubrel
@@ -279,6 +284,9 @@ impl<S: Storage> Session<S> {
 
     /// A record says that PUBREC had arrived before the crash; the PUBREL may have been sent.
     pub(super) fn restore_pubrel(&mut self, id: PacketIdentifier) {
+        if !cfg!(feature = "qos2") {
+            return;
+        }
         self.unqueue(id);
         self.storage.release(id);
         let Some(exchange) = self.storage.outgoing_mut().get_mut(id) else { return };
@@ -360,14 +368,14 @@ impl<S: Storage> Session<S> {
         let (queue, publish) = match (stage, in_flight) {
             (Stage::Publish(_), false) => (&mut queues.publishes, true),
             (Stage::Publish(_), true) => (&mut queues.sent_publishes, true),
-            (Stage::AwaitPubcomp, false) => (&mut queues.pubrels, true),
-            (Stage::AwaitPubcomp, true) => (&mut queues.sent_pubrels, true),
+            (Stage::AwaitPubcomp, false) if cfg!(feature = "qos2") => (&mut queues.pubrels, true),
+            (Stage::AwaitPubcomp, true) if cfg!(feature = "qos2") => (&mut queues.sent_pubrels, true),
             (Stage::Ended(command, _), _) => (&mut queues.ended, matches!(command, Command::Publish)),
             (_, false) => (&mut queues.requests, false),
             (_, true) => (&mut queues.sent_requests, false),
         };
         queues.subscribing = queues.subscribing.saturating_sub(stage.subscribed_filters());
-        let pubrel = matches!(stage, Stage::AwaitPubcomp);
+        let pubrel = cfg!(feature = "qos2") && matches!(stage, Stage::AwaitPubcomp);
         if pubrel || in_flight && matches!(stage, Stage::Publish(_)) {
             queues.unacknowledged = queues.unacknowledged.saturating_sub(1);
         }
@@ -450,7 +458,7 @@ impl<S: Storage> Session<S> {
     /// The Server lost the session: QoS 1 is published anew; what was sent at QoS 2 has an unknown outcome, or is published
     /// anew as well where its PUBLISH is still here and that is wanted.
     pub(super) fn restart_outgoing(&mut self, republish_exactly_once: bool) {
-        while let Some(id) = self.queues.pubrels.first() {
+        while let Some(id) = self.queues.pubrels.first().filter(|_| cfg!(feature = "qos2")) {
             self.end_exchange(id, Outcome::Unknown);
         }
         let mut next = self.queues.publishes.first();
