@@ -104,7 +104,8 @@ impl<T, const N: usize> Table<T> for ArrayTable<T, N> {
     }
 
     fn remove(&mut self, packet_identifier: PacketIdentifier) -> Option<T> {
-        let place = self.places.iter_mut().find(|place| matches!(place, Maybe::Some((id, _)) if *id == packet_identifier))?;
+        let place =
+            self.places.iter_mut().find(|place| matches!(place, Maybe::Some((id, _)) if *id == packet_identifier))?;
         self.len = self.len.saturating_sub(1);
         match core::mem::replace(place, Maybe::None) {
             Maybe::Some((_, value)) => Some(value),
