@@ -238,6 +238,11 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
         self.connection.disconnect(reason_code, properties, out)
     }
 
+    /// [`Connection::transport_lost`].
+    pub fn transport_lost(&mut self) -> ConnectionError {
+        self.connection.transport_lost()
+    }
+
     /// [`Connection::source_failed`].
     pub fn source_failed(&mut self, packet_identifier: Option<PacketIdentifier>) {
         self.connection.source_failed(&mut self.session, packet_identifier);

@@ -55,9 +55,10 @@ impl ErrorClass {
             ConnectionError::Decode(_) | ConnectionError::Protocol(_) | ConnectionError::MaximumPacketSizeTooSmall => {
                 Self::RetrySlowly
             }
-            ConnectionError::ConnackTimeout | ConnectionError::PingrespTimeout | ConnectionError::SourceFailed => {
-                Self::Retry
-            }
+            ConnectionError::ConnackTimeout
+            | ConnectionError::PingrespTimeout
+            | ConnectionError::TransportLost
+            | ConnectionError::SourceFailed => Self::Retry,
         }
     }
 }

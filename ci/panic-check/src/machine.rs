@@ -70,6 +70,7 @@ where
     call(Machine::<S, A, L>::reauthenticate);
     call(Machine::<S, A, L>::disconnect);
     call(Machine::<S, A, L>::source_failed);
+    call(Machine::<S, A, L>::transport_lost);
     call(Machine::<S, A, L>::cancel);
     call(Machine::<S, A, L>::is_connected);
     call(Machine::<S, A, L>::is_closed);
@@ -110,6 +111,7 @@ where
     call(Connection::<A>::poll_timeout);
     call(Connection::<A>::handle_timeout);
     call(Connection::<A>::fail_framing);
+    call(Connection::<A>::transport_lost);
     call(Connection::<A>::source_failed::<S>);
     call(Connection::<A>::connect::<S>);
     call(Connection::<A>::authenticate);

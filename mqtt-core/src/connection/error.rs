@@ -27,6 +27,8 @@ pub enum ConnectionError {
     Disconnected(ReasonCode),
     /// This side sent DISCONNECT.
     Closed,
+    /// The transport failed, or the peer closed it.
+    TransportLost,
     /// The source of a payload ended early: the packet cannot be finished.
     SourceFailed,
     /// The Server's Maximum Packet Size is too small for an acknowledgement.
@@ -55,6 +57,7 @@ impl fmt::Display for ConnectionError {
             Self::Refused(code) => write!(f, "connection refused: {code}"),
             Self::Disconnected(code) => write!(f, "disconnected by the server: {code}"),
             Self::Closed => f.write_str("connection is closed"),
+            Self::TransportLost => f.write_str("transport is lost"),
             Self::SourceFailed => f.write_str("source of a payload ended early"),
             Self::MaximumPacketSizeTooSmall => f.write_str("maximum packet size leaves no room for an acknowledgement"),
         }

@@ -257,6 +257,12 @@ impl<A: Aliases> Connection<A> {
         }
     }
 
+    /// The transport has failed, or the peer has closed it: the connection is over, and no DISCONNECT is sent. The session can
+    /// be resumed on another connection.
+    pub fn transport_lost(&mut self) -> ConnectionError {
+        self.fail(ConnectionError::TransportLost)
+    }
+
     /// Framing cannot read what arrived: the connection is over, with a DISCONNECT that says why.
     pub fn fail_framing(&mut self, error: DecodeError) -> ConnectionError {
         self.fail(ConnectionError::Decode(error))
