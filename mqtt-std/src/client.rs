@@ -160,13 +160,14 @@ impl Client {
     /// Dropped half-way, the client ends all the same. A second call waits for the same end.
     ///
     /// # Errors
-    /// [`Error::NotDelivered`] cannot occur here; messages that were not delivered are counted, not an error.
+    /// None so far: messages that were not delivered are counted, not an error. The type leaves room for transports whose
+    /// end can fail.
     pub async fn shutdown(&self, timeout: Duration) -> Result<Shutdown, Error> {
         let ended = self.shared.ended.notified();
         let mut ended = core::pin::pin!(ended);
         ended.as_mut().enable();
         let closed = self.shared.command(|state, _| {
-            state.shutdown.get_or_insert_with(|| tokio::time::Instant::now() + timeout);
+            state.shutdown.get_or_insert_with(|| deadline(timeout));
             state.closed
         });
         if !closed {
@@ -174,6 +175,12 @@ impl Client {
         }
         Ok(Shutdown { undelivered: self.shared.lock().undelivered_at_end })
     }
+}
+
+/// The moment that far from now; a time without end is as good as a year.
+fn deadline(timeout: Duration) -> tokio::time::Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    tokio::time::Instant::now() + timeout.min(YEAR)
 }
 
 impl fmt::Debug for Client {
@@ -184,7 +191,6 @@ impl fmt::Debug for Client {
 
 /// How a client ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[must_use = "messages may not have been delivered"]
 pub struct Shutdown {
     /// Messages that were accepted and have no acknowledgement, or were still waiting at QoS 0. Their receipts say which.
     pub undelivered: usize,

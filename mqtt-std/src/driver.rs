@@ -1,6 +1,7 @@
 //! The task behind a client: one connection after another.
 
 use core::future::Future;
+use core::task::Poll;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -16,60 +17,77 @@ use crate::status::{Cause, Status};
 
 pub(crate) struct Driver {
     shared: Arc<Shared>,
+    _close: CloseOnDrop,
     options: Options,
     status: Arc<watch::Sender<Status>>,
     /// The version that the broker speaks, as far as is known.
     version: ProtocolVersion,
-    /// Failures since the last stable connection.
-    attempt: u32,
+    /// The transport of the latest attempt was made.
+    dialled: bool,
+    /// How long the latest connection stood since CONNACK.
+    stood: Duration,
+    /// The number of the latest failure since the last stable connection, from 0.
+    attempt: Option<u32>,
 }
 
-/// Every wait resolves, however the task ends.
-struct CloseOnDrop(Arc<Shared>);
+/// Every wait resolves, however the task ends, and if it never begins: a runtime may be gone at any time.
+struct CloseOnDrop(Arc<Shared>, Arc<watch::Sender<Status>>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
+        self.1.send_if_modified(|status| {
+            let open = !matches!(status, Status::Closed { .. });
+            if open {
+                *status = Status::Closed { error: None };
+            }
+            open
+        });
     }
 }
 
 impl Driver {
     pub(crate) fn new(shared: Arc<Shared>, options: Options, status: watch::Sender<Status>) -> Self {
-        let version = options.version;
-        Self { shared, options, status: Arc::new(status), version, attempt: 0 }
+        let (version, status) = (options.version, Arc::new(status));
+        let close = CloseOnDrop(Arc::clone(&shared), Arc::clone(&status));
+        Self { shared, _close: close, options, status, version, dialled: false, stood: Duration::ZERO, attempt: None }
     }
 
     pub(crate) async fn run(mut self) {
-        let _close = CloseOnDrop(Arc::clone(&self.shared));
         let error = loop {
-            let begun = Instant::now();
             match self.connection().await {
                 End::Shutdown => break None,
-                End::Failed(cause) => match self.after(cause, begun) {
+                End::Failed(cause) => match self.after(cause) {
                     Next::Now => {}
                     Next::Never => break Some(cause),
                     Next::After(delay) => {
                         tracing::info!(%cause, ?delay, "connection failed, trying again");
                         self.status.send_replace(Status::Waiting { error: cause, retry_in: delay });
-                        if self.pause(delay).await {
+                        if self.unless_shut_down(tokio::time::sleep(delay)).await.is_none() {
                             break None;
                         }
                     }
                 },
             }
         };
+        self.shared.close();
         self.status.send_replace(Status::Closed { error });
     }
 
     /// One connection, from its attempt to its end.
     async fn connection(&mut self) -> End {
         self.status.send_replace(Status::Connecting);
+        self.dialled = false;
+        self.stood = Duration::ZERO;
         let address = (self.options.host.as_str(), self.options.port);
-        let transport = match tokio::time::timeout(self.options.connect_timeout, TcpStream::connect(address)).await {
-            Ok(Ok(transport)) => transport,
-            Ok(Err(error)) => return End::Failed(Cause::Io(error.kind())),
-            Err(_) => return End::Failed(Cause::ConnectTimeout),
+        let attempt = tokio::time::timeout(self.options.connect_timeout, TcpStream::connect(address));
+        let transport = match self.unless_shut_down(attempt).await {
+            Some(Ok(Ok(transport))) => transport,
+            Some(Ok(Err(error))) => return End::Failed(Cause::Io(error.kind())),
+            Some(Err(_)) => return End::Failed(Cause::ConnectTimeout),
+            None => return End::Shutdown,
         };
+        self.dialled = true;
         // Small packets are not held back; a kernel that refuses is none the worse.
         let _ = transport.set_nodelay(true);
         let loss = match self.begin() {
@@ -77,8 +95,11 @@ impl Driver {
             Err(cause) => return End::Failed(cause),
         };
         let link = Link::new(Arc::clone(&self.shared), transport, self.link_options(loss));
-        let end = link.run().await;
-        self.shared.lock().outbox.clear();
+        let (end, stood) = link.run().await;
+        self.stood = stood;
+        let mut state = self.shared.lock();
+        state.machine.transport_lost();
+        state.outbox.clear();
         end
     }
 
@@ -87,6 +108,8 @@ impl Driver {
         let will_properties = self.options.will.as_ref().map(crate::options::Will::properties).unwrap_or_default();
         let (options, loss) = self.options.connect_options(self.version, &will_properties);
         self.shared.command(|state, now| state.connect(now, &options)).map_err(Cause::Usage)?;
+        // What it was about to renew takes no room now.
+        self.shared.room.notify_waiters();
         Ok(loss)
     }
 
@@ -104,10 +127,12 @@ impl Driver {
     }
 
     /// What the core's policy says comes next.
-    fn after(&mut self, cause: Cause, begun: Instant) -> Next {
+    fn after(&mut self, cause: Cause) -> Next {
         let attempt = match cause {
             Cause::Connection(ConnectionError::Refused(reason)) => Some(Attempt::Refused(reason)),
-            Cause::ConnectionLost if !self.was_connected() => Some(Attempt::ClosedWithoutConnack),
+            Cause::ConnectionLost | Cause::Io(_) if self.dialled && !self.was_connected() => {
+                Some(Attempt::ClosedWithoutConnack)
+            }
             _ => None,
         };
         let other = attempt.and_then(|attempt| self.options.fallback.next_version(self.version, attempt));
@@ -120,10 +145,10 @@ impl Driver {
             Cause::Usage(_) => ErrorClass::Stop,
             Cause::Io(_) | Cause::ConnectTimeout | Cause::ConnectionLost => ErrorClass::Retry,
         };
-        let stood = if self.was_connected() { begun.elapsed() } else { Duration::ZERO };
-        let stood = u64::try_from(stood.as_millis()).unwrap_or(u64::MAX);
-        let delay = self.options.backoff.delay(class, self.attempt, crate::random::seed());
-        self.attempt = self.options.backoff.next_attempt(self.attempt, stood);
+        let stood = u64::try_from(self.stood.as_millis()).unwrap_or(u64::MAX);
+        let attempt = self.attempt.map_or(0, |attempt| self.options.backoff.next_attempt(attempt, stood));
+        self.attempt = Some(attempt);
+        let delay = self.options.backoff.delay(class, attempt, crate::random::seed());
         delay.map_or(Next::Never, |delay| Next::After(Duration::from_millis(u64::from(delay))))
     }
 
@@ -131,36 +156,27 @@ impl Driver {
         matches!(*self.status.borrow(), Status::Connected { .. })
     }
 
-    /// Waits before the next attempt; tells whether the client is shut down instead.
-    async fn pause(&self, delay: Duration) -> bool {
-        let retry = Instant::now() + delay;
-        loop {
-            let (deadline, drained) = {
-                let state = self.shared.lock();
-                (state.shutdown, state.is_drained())
-            };
-            match deadline {
-                Some(deadline) if drained || Instant::now() >= deadline => return true,
-                _ if Instant::now() >= retry => return false,
-                _ => {}
-            }
-            let wake = deadline.map_or(retry, |deadline| deadline.min(retry));
-            self.sleep_until_or_woken(wake).await;
-        }
-    }
-
-    /// Sleeps until the moment, or until a handle has changed something.
-    async fn sleep_until_or_woken(&self, until: Instant) {
-        let mut sleep = core::pin::pin!(tokio::time::sleep_until(until));
-        let mut first = true;
+    /// Waits for something that needs no connection; `None`: the client is shut down first, and everything is delivered or
+    /// the time for that is over.
+    async fn unless_shut_down<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = core::pin::pin!(future);
+        let mut sleep = core::pin::pin!(tokio::time::sleep(Duration::ZERO));
         core::future::poll_fn(|cx| {
-            if !core::mem::take(&mut first) {
-                return core::task::Poll::Ready(());
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(value));
             }
-            self.shared.lock().set_driver(cx.waker());
-            sleep.as_mut().poll(cx)
+            let mut state = self.shared.lock();
+            state.set_driver(cx.waker());
+            match state.shutdown {
+                None => return Poll::Pending,
+                Some(deadline) if state.is_drained() || Instant::now() >= deadline => return Poll::Ready(None),
+                Some(deadline) if sleep.deadline() != deadline => sleep.as_mut().reset(deadline),
+                Some(_) => {}
+            }
+            drop(state);
+            sleep.as_mut().poll(cx).map(|()| None)
         })
-        .await;
+        .await
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) struct Link<T> {
     input: BytesMut,
     maximum_packet_size: usize,
     stall_timeout: Duration,
+    connected_at: Option<tokio::time::Instant>,
     disconnecting: bool,
     /// The connection failed, and until when the last packets may take to leave.
     last_words_until: Option<tokio::time::Instant>,
@@ -65,6 +66,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             input: BytesMut::new(),
             maximum_packet_size: options.maximum_packet_size,
             stall_timeout: options.stall_timeout,
+            connected_at: None,
             disconnecting: false,
             last_words_until: None,
             session_ends: options.session_ends,
@@ -72,8 +74,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
     }
 
-    /// Drives the connection to its end.
-    pub(crate) async fn run(mut self) -> End {
+    /// Drives the connection to its end; tells also for how long it stood since CONNACK.
+    pub(crate) async fn run(mut self) -> (End, Duration) {
         let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
         let end = core::future::poll_fn(|cx| self.poll(cx, sleep.as_mut())).await;
         let disconnected = match end {
@@ -84,7 +86,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if disconnected && self.shared.lock().outbox.is_empty() {
             self.close().await;
         }
-        end
+        (end, self.connected_at.map_or(Duration::ZERO, |since| since.elapsed()))
     }
 
     /// Lets the DISCONNECT arrive: a socket that is closed with unread bytes resets the connection, and what was written may
@@ -156,7 +158,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 
     /// Gives what was read to the machine, as long as nothing holds it up.
     fn take_input(&mut self, state: &mut State, now: Instant) {
-        while state.stalled.is_none() {
+        while !state.is_held_up() {
             let (input, len) = match self.framing.next(&self.input, self.maximum_packet_size) {
                 Ok(Some(found)) => found,
                 Ok(None) => break,
@@ -170,7 +172,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 Ok(Some(Event::Message(message))) => {
                     statistics.received += 1;
                     // Without a stream it comes back at once.
-                    let ticket = tickets.give(message.acknowledgement, message.payload.len());
+                    let ticket = message.acknowledgement.map(|token| tickets.give(Some(token), message.payload.len()));
                     let queues = routes.matching(message.topic);
                     if queues.is_empty() {
                         statistics.unrouted += 1;
@@ -192,6 +194,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 Ok(Some(Event::Connected(connected))) => {
                     let present = connected.session_present;
                     statistics.connections += 1;
+                    self.connected_at = Some(tokio::time::Instant::now());
                     (self.on_connected)(present);
                 }
                 Ok(Some(Event::Skipped { message, payload_len })) => {
@@ -267,7 +270,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 
     /// Reads what there is, unless a stream is full; tells whether there was something.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
-        if self.shared.lock().stalled.is_some() || self.input.len() >= self.maximum_packet_size.max(READ_SIZE) {
+        if self.shared.lock().is_held_up() || self.input.len() >= self.maximum_packet_size.max(READ_SIZE) {
             return Ok(false);
         }
         let start = self.input.len();

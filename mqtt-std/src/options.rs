@@ -120,6 +120,10 @@ impl Options {
 
     /// Keeps the session at the broker and resumes it, as `mosquitto_sub -c` does: the first connection too takes up what the
     /// broker has for the Client Identifier. In 3.1.1 this is Clean Session 0; default: no.
+    ///
+    /// What the broker kept comes right behind the connection. Have a stream for it by then: with
+    /// [`Client::connect_retrying`](crate::Client::connect_retrying), which returns before there is a connection, and then
+    /// `subscribe`. What no stream matches is acknowledged and counted.
     #[must_use]
     pub const fn keep_session(mut self) -> Self {
         self.keep_session = true;
@@ -164,7 +168,7 @@ impl Options {
     }
 
     /// Sets how many publishes at QoS 1 and 2, subscribes and unsubscribes may wait for their outcome, and how many messages
-    /// the broker may send unacknowledged; default: 1,024. Beyond that a publish waits.
+    /// the broker may send unacknowledged (5.0); default: 1,024. Beyond that a publish or a subscribe waits.
     #[must_use]
     pub const fn in_flight(mut self, exchanges: u16) -> Self {
         self.in_flight = if exchanges == 0 { 1 } else { exchanges };
@@ -185,8 +189,10 @@ impl Options {
         self
     }
 
-    /// Sets how many messages wait in a subscription's stream; default: 256. When it is full nothing more is read from the
-    /// broker, for at most [`stall_timeout`](Self::stall_timeout).
+    /// Sets how many messages wait in a subscription's stream; default: 256. When it is full, further messages at QoS 1 and 2
+    /// wait unacknowledged, so that the broker sends no more than [`in_flight`](Self::in_flight) allows (3.1.1: than it does by
+    /// itself). At QoS 0 nothing more is read from the broker, for at most [`stall_timeout`](Self::stall_timeout); only as long
+    /// as an acknowledgement is due, which may be what the stream's reader waits for, up to 1,024 messages are.
     #[must_use]
     pub const fn stream_capacity(mut self, messages: usize) -> Self {
         self.stream_capacity = if messages == 0 { 1 } else { messages };
@@ -194,7 +200,7 @@ impl Options {
     }
 
     /// Sets for how long a full stream may stop the reading; default: 30 s. After that the message is dropped for that
-    /// stream, counted in [`Statistics::dropped`](crate::Statistics::dropped) and logged.
+    /// stream, as are further ones until somebody reads it, counted in [`Statistics::dropped`](crate::Statistics::dropped) and logged.
     #[must_use]
     pub const fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.stall_timeout = timeout;

@@ -114,7 +114,6 @@ impl IntoFuture for Publish {
 
 /// Tells what became of an accepted message. Always resolves; dropping it changes nothing for the message.
 #[derive(Debug)]
-#[must_use = "a receipt tells what became of the message"]
 pub struct Receipt {
     /// `None`: QoS 0, which nobody acknowledges.
     receiver: Option<oneshot::Receiver<Answer>>,

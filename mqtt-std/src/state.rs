@@ -69,7 +69,8 @@ struct Queued {
 /// A message that waits for room in streams, and until when.
 pub(crate) struct Stalled {
     pub(crate) message: Message,
-    pub(crate) ticket: Arc<Ticket>,
+    /// That of QoS 1 and 2, from the beginning; otherwise once it is needed.
+    pub(crate) ticket: Option<Arc<Ticket>>,
     pub(crate) queues: VecDeque<Arc<Queue>>,
     pub(crate) until: Instant,
 }
@@ -223,9 +224,7 @@ impl State {
                 self.statistics.published += 1;
                 Ok(Some(Some(self.replies.of_publish(id))))
             }
-            Err(UsageError::InFlightFull) => Ok(None),
-            // It may fit later, unless it never can.
-            Err(UsageError::StorageFull(_)) if self.machine.session.outgoing_len() > 0 => Ok(None),
+            Err(error) if self.passes(error) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -288,8 +287,14 @@ impl State {
 
     /// Tells whether it is a lack of room that outcomes mend.
     fn passes(&self, error: UsageError) -> bool {
-        let full = matches!(error, UsageError::InFlightFull | UsageError::StorageFull(_));
-        full && self.machine.session.outgoing_len() > 0
+        let session = &self.machine.session;
+        session.outgoing_len() > 0
+            && match error {
+                UsageError::InFlightFull => true,
+                // What is larger than all of it never fits.
+                UsageError::StorageFull(full) => full.needed <= session.storage().limit(),
+                _ => false,
+            }
     }
 
     /// Without a wait for the answer: the streams are gone.
@@ -316,7 +321,10 @@ impl State {
         let Some(stalled) = &mut self.stalled else { return };
         // At QoS 0 only as long as the reader may wait for an acknowledgement that is behind this message.
         let answer_due = stalled.message.qos() != QoS::AtMostOnce || self.machine.session.outgoing_len() > 0;
-        let ticket = Some(&stalled.ticket).filter(|_| answer_due && self.tickets.may_wait());
+        if answer_due && stalled.ticket.is_none() {
+            stalled.ticket = Some(self.tickets.give(None, stalled.message.payload().len()));
+        }
+        let ticket = stalled.ticket.as_ref().filter(|_| answer_due && self.tickets.may_wait());
         let overdue = now >= stalled.until;
         let mut dropped = 0_u64;
         stalled.queues.retain(|queue| match queue.push(&stalled.message, ticket, overdue) {
@@ -341,9 +349,15 @@ impl State {
     /// The end: what was received can still be read.
     fn hand_over_stalled(&mut self) {
         let Some(stalled) = self.stalled.take() else { return };
+        let ticket = stalled.ticket.unwrap_or_else(|| self.tickets.give(None, 0));
         for queue in &stalled.queues {
-            queue.push(&stalled.message, Some(&stalled.ticket), false);
+            queue.push(&stalled.message, Some(&ticket), false);
         }
+    }
+
+    /// Tells whether a full stream holds up what arrives. Until CONNACK it does not: that is not to wait for a reader.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.stalled.is_some() && self.machine.is_connected()
     }
 
     /// Acknowledges what all streams have taken.

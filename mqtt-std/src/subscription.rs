@@ -14,8 +14,8 @@ use crate::state::Shared;
 
 /// The messages of one subscription, in the order of their arrival; see [`Client::subscribe`](crate::Client::subscribe).
 ///
-/// The stream is bounded: while it is full nothing is read from the broker, so a slow reader slows the broker down. Dropping it
-/// unsubscribes, unless the session is to be kept or another stream has the same filter.
+/// The stream is bounded, and a slow reader slows the broker down: see
+/// [`Options::stream_capacity`](crate::Options::stream_capacity). Dropping it unsubscribes, unless the session is to be kept or another stream has the same filter.
 #[derive(Debug)]
 #[must_use = "messages are in the stream"]
 pub struct Subscription {

@@ -14,7 +14,8 @@ impl FreeSlots {
 
     /// `capacity` slots, all free.
     pub(super) fn new(capacity: usize) -> Self {
-        let mut free = Self { slots: vec![0; capacity.div_ceil(BITS)], groups: vec![0; capacity.div_ceil(BITS * BITS)] };
+        let mut free =
+            Self { slots: vec![0; capacity.div_ceil(BITS)], groups: vec![0; capacity.div_ceil(BITS * BITS)] };
         for slot in 0..capacity {
             free.give(slot);
         }
@@ -22,7 +23,8 @@ impl FreeSlots {
     }
 
     pub(super) fn take(&mut self, slot: usize) {
-        if let (Some(group), Some(groups)) = (self.slots.get_mut(slot / BITS), self.groups.get_mut(slot / BITS / BITS)) {
+        if let (Some(group), Some(groups)) = (self.slots.get_mut(slot / BITS), self.groups.get_mut(slot / BITS / BITS))
+        {
             *group &= !(1 << (slot % BITS));
             if *group == 0 {
                 *groups &= !(1 << (slot / BITS % BITS));
@@ -31,7 +33,8 @@ impl FreeSlots {
     }
 
     pub(super) fn give(&mut self, slot: usize) {
-        if let (Some(group), Some(groups)) = (self.slots.get_mut(slot / BITS), self.groups.get_mut(slot / BITS / BITS)) {
+        if let (Some(group), Some(groups)) = (self.slots.get_mut(slot / BITS), self.groups.get_mut(slot / BITS / BITS))
+        {
             *group |= 1 << (slot % BITS);
             *groups |= 1 << (slot / BITS % BITS);
         }

@@ -55,6 +55,11 @@ impl HeapStorage {
         self.used
     }
 
+    /// The most bytes of messages that are kept.
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The payload of a message, to be kept beyond the lock.
     pub(crate) fn shared_payload(&self, packet_identifier: PacketIdentifier) -> Bytes {
         self.messages.get(packet_identifier).map_or_else(Bytes::new, |message| message.payload.clone())

@@ -105,7 +105,9 @@ impl<T> Table<T> for HeapTable<T> {
         let start = self.index(next);
         // The first free slot behind that of the next identifier, or else from the first slot on. Slot 0 may stand for 0,
         // which is no identifier; slot 1 and later never do.
-        for slot in [self.free.first_from(start), self.free.first_from(0), self.free.first_from(1)].into_iter().flatten() {
+        for slot in
+            [self.free.first_from(start), self.free.first_from(0), self.free.first_from(1)].into_iter().flatten()
+        {
             let distance = slot.wrapping_sub(start) & self.slots.len().wrapping_sub(1);
             if let Some(id) = PacketIdentifier::new(next.number().wrapping_add(distance as u16)) {
                 return Some(id);
