@@ -1,0 +1,17 @@
+//! The client with the test kit's broker, and with peers that do what a test says.
+//!
+//! Where time matters it passes when the test says so; see `support::Clock`.
+
+// The lints' configuration exempts test functions, not their helpers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod cancelling;
+mod capacity;
+mod connecting;
+mod receipts;
+mod reconnecting;
+mod runtimes;
+mod secrets;
+mod shutting_down;
+mod subscriptions;
+mod support;
