@@ -8,6 +8,7 @@
 mod cancelling;
 mod capacity;
 mod connecting;
+mod edges;
 mod receipts;
 mod reconnecting;
 mod runtimes;

@@ -1,0 +1,71 @@
+//! Between two connections, and where a bound can never be met.
+
+use mqtt_std::{Client, Delivered, Error, QoS, UsageError};
+
+use super::support::*;
+
+#[test]
+fn a_message_at_qos_0_between_two_connections_waits_for_the_next() {
+    run(async || {
+        for version in BOTH {
+            let peer = Peer::new(version).await;
+            let (client, link) = peer.connect(peer.options()).await;
+            drop(link);
+            status(&client, |status| !is_connected(status)).await;
+            assert_eq!(client.publish("t", "x").await.unwrap(), Delivered::Queued);
+            let mut link = peer.welcome(version == V5).await;
+            link.expect("PUBLISH q0 t \"x\"").await;
+        }
+    });
+}
+
+#[test]
+fn connack_does_not_wait_for_a_slow_reader() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let options = peer.options().stream_capacity(1).stall_timeout(LONG);
+        let (client, mut link) = peer.connect(options).await;
+        let (stream, _) = tokio::join!(client.subscribe("t", QoS::AtMostOnce), link.grant("t q0"));
+        let mut stream = stream.unwrap();
+        for payload in ["1", "2", "3"] {
+            link.publish("t", QoS::AtMostOnce, 0, payload).await;
+        }
+        until(|| client.statistics().received == 2).await;
+        // Its end is noticed by writing, since nothing is read.
+        link.reset();
+        let lost = async {
+            while client.statistics().connections == 1 {
+                client.publish("t", "x").await.unwrap();
+                others().await;
+            }
+        };
+        let (_link, ()) = tokio::join!(peer.welcome(true), lost);
+        assert_eq!(next(&mut stream).await, "t 1");
+        assert_eq!(next(&mut stream).await, "t 2");
+    });
+}
+
+#[test]
+fn a_message_larger_than_the_storage_is_refused_and_holds_up_nobody() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let (client, mut link) = peer.connect(peer.options().storage(100)).await;
+        let first = client.publish("t", "x").qos(QoS::AtLeastOnce).send().await.unwrap();
+        let large = client.publish("t", vec![0; 1000]).qos(QoS::AtLeastOnce).send().await;
+        assert!(matches!(large, Err(Error::Usage(UsageError::StorageFull(full))) if full.needed > 1000), "{large:?}");
+        let second = client.publish("t", "y").qos(QoS::AtLeastOnce).send().await.unwrap();
+        for (receipt, number) in [(first, 1), (second, 2)] {
+            assert!(link.receive().await.starts_with("PUBLISH"));
+            link.ack(mqtt_core::AckKind::Puback, number, mqtt_std::ReasonCode::SUCCESS).await;
+            receipt.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_shutdown_may_take_for_ever() {
+    run(async || {
+        let client = Client::connect_retrying(Reserved::new().options()).unwrap();
+        assert_eq!(client.shutdown(core::time::Duration::MAX).await.unwrap().undelivered, 0);
+    });
+}
