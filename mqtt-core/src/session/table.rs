@@ -1,6 +1,5 @@
 //! Tables keyed by Packet Identifier.
 
-use crate::maybe::Maybe;
 use crate::types::PacketIdentifier;
 
 /// Exchanges in flight, found by their Packet Identifier.
@@ -55,15 +54,23 @@ pub trait Table<T> {
 /// A table of `N` places, without allocation.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ArrayTable<T, const N: usize> {
-    places: [Maybe<(PacketIdentifier, T)>; N],
+    places: [Place<T>; N],
     len: u16,
+}
+
+/// Vacant is zero in memory, see [`Maybe`](crate::maybe::Maybe); the identifier takes no room beside the tag.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[repr(u8)]
+enum Place<T> {
+    Vacant = 0,
+    Taken(PacketIdentifier, T),
 }
 
 impl<T, const N: usize> ArrayTable<T, N> {
     /// An empty table.
     #[must_use]
     pub const fn new() -> Self {
-        Self { places: [const { Maybe::None }; N], len: 0 }
+        Self { places: [const { Place::Vacant }; N], len: 0 }
     }
 }
 
@@ -84,38 +91,38 @@ impl<T, const N: usize> Table<T> for ArrayTable<T, N> {
 
     fn get(&self, packet_identifier: PacketIdentifier) -> Option<&T> {
         self.places.iter().find_map(|place| match place {
-            Maybe::Some((id, value)) if *id == packet_identifier => Some(value),
+            Place::Taken(id, value) if *id == packet_identifier => Some(value),
             _ => None,
         })
     }
 
     fn get_mut(&mut self, packet_identifier: PacketIdentifier) -> Option<&mut T> {
         self.places.iter_mut().find_map(|place| match place {
-            Maybe::Some((id, value)) if *id == packet_identifier => Some(value),
+            Place::Taken(id, value) if *id == packet_identifier => Some(value),
             _ => None,
         })
     }
 
     fn insert(&mut self, packet_identifier: PacketIdentifier, value: T) -> bool {
-        let Some(place) = self.places.iter_mut().find(|place| matches!(place, Maybe::None)) else { return false };
-        *place = Maybe::Some((packet_identifier, value));
+        let Some(place) = self.places.iter_mut().find(|place| matches!(place, Place::Vacant)) else { return false };
+        *place = Place::Taken(packet_identifier, value);
         self.len = self.len.saturating_add(1);
         true
     }
 
     fn remove(&mut self, packet_identifier: PacketIdentifier) -> Option<T> {
         let place =
-            self.places.iter_mut().find(|place| matches!(place, Maybe::Some((id, _)) if *id == packet_identifier))?;
+            self.places.iter_mut().find(|place| matches!(place, Place::Taken(id, _) if *id == packet_identifier))?;
         self.len = self.len.saturating_sub(1);
-        match core::mem::replace(place, Maybe::None) {
-            Maybe::Some((_, value)) => Some(value),
-            Maybe::None => None,
+        match core::mem::replace(place, Place::Vacant) {
+            Place::Taken(_, value) => Some(value),
+            Place::Vacant => None,
         }
     }
 
     fn clear(&mut self) {
         for place in &mut self.places {
-            *place = Maybe::None;
+            *place = Place::Vacant;
         }
         self.len = 0;
     }
