@@ -1,5 +1,7 @@
 //! Time as a number: the machine reads no clock.
 
+use core::num::NonZeroU64;
+
 /// A moment of a monotonic clock, in milliseconds since an epoch of the caller's choice.
 ///
 /// All moments that one machine is given come from the same clock. A clock that stands still or jumps forward (a
@@ -37,6 +39,11 @@ impl Instant {
         self.plus_millis((seconds as u64).saturating_mul(1000))
     }
 
+    /// The moment so many seconds later, if any.
+    pub(crate) fn deadline_in(self, seconds: Option<u32>) -> Deadline {
+        seconds.map_or(Deadline::NONE, |seconds| Deadline::at(self.plus_secs(seconds)))
+    }
+
     /// Milliseconds from `earlier` to this moment; 0 if it is not earlier.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> u64 {
@@ -58,9 +65,34 @@ impl Instant {
     }
 }
 
+/// A moment, or none, in the memory of a moment; none is zero.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Deadline(Option<NonZeroU64>);
+
+impl Deadline {
+    pub(crate) const NONE: Self = Self(None);
+
+    pub(crate) const fn at(moment: Instant) -> Self {
+        Self(Some(NonZeroU64::MIN.saturating_add(moment.0)))
+    }
+
+    pub(crate) fn get(self) -> Option<Instant> {
+        self.0.map(|after| Instant(after.get().saturating_sub(1)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Instant;
+    use super::{Deadline, Instant};
+
+    #[test]
+    fn a_deadline_is_the_moment_it_was_made_of() {
+        assert_eq!(Deadline::NONE.get(), None);
+        for millis in [0, 1, u64::MAX - 1] {
+            assert_eq!(Deadline::at(Instant(millis)).get(), Some(Instant(millis)));
+        }
+        assert_eq!(Deadline::at(Instant(u64::MAX)).get(), Some(Instant(u64::MAX - 1)), "the last two are one");
+    }
 
     #[test]
     fn seconds_are_rounded_up_and_saturate() {

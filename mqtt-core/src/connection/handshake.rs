@@ -9,7 +9,7 @@ use crate::packet::{Auth, Connack, Connect, PacketType, Sender};
 use crate::property::{Properties, Property, PropertyIdentifier, Scope};
 use crate::session::{Session, Storage, Table};
 use crate::subscription_list::{Renewal, SubscriptionList};
-use crate::time::Instant;
+use crate::time::{Deadline, Instant};
 use crate::trace;
 use crate::types::ReasonCode;
 use crate::version::ProtocolVersion;
@@ -114,7 +114,7 @@ impl<A: Aliases> Connection<A> {
         self.ours = ours;
         self.limits = ServerLimits::STANDARD;
         self.authentication = Authentication::of(Properties::new(options.properties));
-        self.connack_deadline = Some(now.plus_millis(u64::from(options.connack_timeout)));
+        self.connack_deadline = Deadline::at(now.plus_millis(u64::from(options.connack_timeout)));
         self.phase = Phase::Connecting;
         self.progress.give_out(len as u64);
         Ok(len)

@@ -27,7 +27,7 @@ use crate::error::DecodeError;
 use crate::maybe::Maybe;
 use crate::options::{Acknowledge, ConnectOptions};
 use crate::session::{Session, Storage};
-use crate::time::Instant;
+use crate::time::{Deadline, Instant};
 use crate::trace;
 use crate::types::{PacketIdentifier, ReasonCode};
 use crate::version::ProtocolVersion;
@@ -55,7 +55,7 @@ pub struct Connection<A = NoAliases> {
     ours: Ours,
     limits: ServerLimits,
     keep_alive: KeepAlive,
-    connack_deadline: Option<Instant>,
+    connack_deadline: Deadline,
     authentication: Authentication,
     inbound: Maybe<Inbound>,
     strays: Strays,
@@ -146,7 +146,7 @@ impl<A: Aliases> Connection<A> {
             ours: Ours::NONE,
             limits: ServerLimits::NONE,
             keep_alive: KeepAlive::OFF,
-            connack_deadline: None,
+            connack_deadline: Deadline::NONE,
             authentication: Authentication::NONE,
             inbound: Maybe::None,
             strays: Strays::NONE,
@@ -162,7 +162,7 @@ impl<A: Aliases> Connection<A> {
         self.failure = Maybe::None;
         self.limits = ServerLimits::NONE;
         self.keep_alive = KeepAlive::OFF;
-        self.connack_deadline = None;
+        self.connack_deadline = Deadline::NONE;
         self.authentication = Authentication::NONE;
         self.inbound = Maybe::None;
         self.strays = Strays::NONE;
@@ -237,7 +237,7 @@ impl<A: Aliases> Connection<A> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Connecting => self.connack_deadline,
+            Phase::Connecting => self.connack_deadline.get(),
             Phase::Connected => self.keep_alive.deadline(),
             _ => None,
         }
@@ -249,7 +249,7 @@ impl<A: Aliases> Connection<A> {
     /// `ConnackTimeout` or `PingrespTimeout`: the connection is over. Later calls repeat the error.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnectionError> {
         match self.phase {
-            Phase::Connecting if self.connack_deadline.is_some_and(|deadline| now >= deadline) => {
+            Phase::Connecting if self.connack_deadline.get().is_some_and(|deadline| now >= deadline) => {
                 Err(self.fail(ConnectionError::ConnackTimeout))
             }
             Phase::Connected if self.keep_alive.handle_timeout(now) => Err(self.fail(ConnectionError::PingrespTimeout)),

@@ -1,5 +1,7 @@
 //! How much of what was given out has been sent.
 
+use core::num::NonZeroU64;
+
 /// Counts bytes, so that it is known when a packet's last byte left. Several packets may be given out before any is sent.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Progress {
@@ -8,7 +10,7 @@ pub(super) struct Progress {
     /// The end of a packet: once it is sent, a packet's last byte has left.
     mark: u64,
     /// The end of the latest PINGREQ, until it is sent.
-    ping: Option<u64>,
+    ping: Option<NonZeroU64>,
 }
 
 /// What has left.
@@ -32,7 +34,7 @@ impl Progress {
 
     pub(super) const fn give_out_ping(&mut self, bytes: u64) {
         self.give_out(bytes);
-        self.ping = Some(self.given_out);
+        self.ping = NonZeroU64::new(self.given_out);
     }
 
     pub(super) fn transmitted(&mut self, bytes: u64) -> Sent {
@@ -41,7 +43,7 @@ impl Progress {
         if packet {
             self.mark = self.given_out;
         }
-        let ping = self.ping.is_some_and(|end| self.sent >= end);
+        let ping = self.ping.is_some_and(|end| self.sent >= end.get());
         if ping {
             self.ping = None;
         }

@@ -257,7 +257,7 @@ impl<A: Aliases> Connection<A> {
                 return Ok(None);
             }
             // What was sent before is never given up [MQTT-4.3.3-7].
-            if !exchange.sent && exchange.expires_at.is_some_and(|at| now >= at) {
+            if !exchange.sent && exchange.expires_at.get().is_some_and(|at| now >= at) {
                 session.end_exchange(id, Outcome::Expired);
             } else {
                 match self.write_stored_publish(session, id, now, out) {
@@ -293,7 +293,7 @@ impl<A: Aliases> Connection<A> {
             properties: Properties::with_encoded(properties, &[]),
             // An alias is the connection's affair: where the Server has none now, the full topic says the same.
             alias: self.allowed_alias(exchange.alias).unwrap_or(TopicAliasUse::None),
-            expires_in: exchange.expires_at.map(|at| at.secs_since(now).max(1)),
+            expires_in: exchange.expires_at.get().map(|at| at.secs_since(now).max(1)),
         };
         let Some(source) = exchange.source else {
             return self.write_publish(&message, Some(payload), payload.len() as u32, TransmitPayload::Stored(id), out);

@@ -142,7 +142,7 @@ impl<S: Storage> Session<S> {
         let mut exchange = Exchange::new(Stage::Publish(request.qos));
         exchange.retain = request.retain;
         exchange.alias = request.topic_alias;
-        exchange.expires_at = request.message_expiry_interval.map(|seconds| now.plus_secs(seconds));
+        exchange.expires_at = now.deadline_in(request.message_expiry_interval);
         exchange.source = source;
         stored::store_publish(&mut self.storage, id, request.topic, request.properties, payload)?;
         if !self.begin(id, exchange) {

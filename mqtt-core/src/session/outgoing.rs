@@ -9,7 +9,7 @@ use super::table::Table;
 use crate::connection::UsageError;
 use crate::packet::{AckKind, TopicFilters};
 use crate::request::TopicAliasUse;
-use crate::time::Instant;
+use crate::time::Deadline;
 use crate::types::{PacketIdentifier, QoS, ReasonCode, TopicFilter};
 
 /// One exchange that has no outcome yet.
@@ -33,7 +33,7 @@ pub struct Exchange {
     pub(crate) in_flight: bool,
     pub(crate) retain: bool,
     pub(crate) alias: TopicAliasUse,
-    pub(crate) expires_at: Option<Instant>,
+    pub(crate) expires_at: Deadline,
     pub(crate) source: Option<Source>,
     /// The record that must be durable before the next packet may leave.
     pub(crate) record: u64,
@@ -85,7 +85,7 @@ impl Exchange {
             in_flight: false,
             retain: false,
             alias: TopicAliasUse::None,
-            expires_at: None,
+            expires_at: Deadline::NONE,
             source: None,
             record: 0,
         }

@@ -189,7 +189,7 @@ impl<S: Storage> Session<S> {
                         payload: self.storage.payload(packet_identifier),
                     },
                     exactly_once: matches!(exchange.stage, Stage::Publish(QoS::ExactlyOnce)),
-                    expires_in: exchange.expires_at.map(|at| at.secs_since(now)),
+                    expires_in: exchange.expires_at.get().map(|at| at.secs_since(now)),
                     source: exchange.source.map(|source| (source.length, source.key)),
                 }
             }
@@ -226,7 +226,7 @@ impl<S: Storage> Session<S> {
                 // Whether it was sent is not known, so it is marked as if it had been. Before a session began it was not.
                 exchange.sent = self.established;
                 exchange.retain = message.retain;
-                exchange.expires_at = expires_in.map(|seconds| now.plus_secs(seconds));
+                exchange.expires_at = now.deadline_in(expires_in);
                 exchange.source = source.map(|(length, key)| Source { length, key });
                 self.complete(packet_identifier);
                 let payload = S::payload_from(message.payload);
