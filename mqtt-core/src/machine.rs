@@ -131,8 +131,11 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
     }
 
     /// [`Connection::record_failed`].
-    pub fn record_failed(&mut self, ticket: RecordTicket) {
-        self.connection.record_failed(&mut self.session, ticket);
+    ///
+    /// # Errors
+    /// As there.
+    pub fn record_failed(&mut self, ticket: RecordTicket) -> Result<(), UsageError> {
+        self.connection.record_failed(&mut self.session, ticket)
     }
 
     /// [`Session::confirm`].

@@ -9,7 +9,7 @@ use crate::packet::{
 };
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::request::{Body, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};
-use crate::session::{Acknowledgement, Session, Stage, Storage, stored};
+use crate::session::{Acknowledgement, RecordTicket, Session, Stage, Storage, stored};
 use crate::subscription_list::SubscriptionList;
 use crate::time::Instant;
 use crate::types::{PacketIdentifier, QoS, ReasonCode};
@@ -195,11 +195,12 @@ impl<A: Aliases> Connection<A> {
 
     /// Acknowledges a received message, or refuses it with a failing Reason Code (5.0). It is sent in its turn.
     ///
-    /// With a store a message at QoS 2 was acknowledged when it was recorded; this confirms that the application has it.
+    /// With a store a message at QoS 2 was acknowledged when it was recorded; this confirms that the application has it. It
+    /// can no longer be refused, and its token is never stale: confirming twice does no harm.
     ///
     /// # Errors
-    /// `Stale` if the token is void; `NotInVersion` for a refusal in 3.1.1, `Encode(ReasonCodeNotAllowed)` for one that PUBACK or
-    /// PUBREC has not; `RecordPending`.
+    /// `Stale` if the token is void; `NotInVersion` for a refusal in 3.1.1, `AlreadyAcknowledged` for one of such a message,
+    /// `Encode(ReasonCodeNotAllowed)` for one that PUBACK or PUBREC has not; `RecordPending`.
     pub fn acknowledge<S: Storage>(
         &self,
         session: &mut Session<S>,
@@ -212,6 +213,9 @@ impl<A: Aliases> Connection<A> {
         let answer = if cfg!(feature = "qos2") && token.exactly_once { PacketType::Pubrec } else { PacketType::Puback };
         if !reason_code.is_allowed_in(answer, Sender::Client) {
             return Err(EncodeError::ReasonCodeNotAllowed(reason_code).into());
+        }
+        if reason_code.is_failure() && token.exactly_once && session.is_durable() {
+            return Err(UsageError::AlreadyAcknowledged);
         }
         if session.has_pending_record() {
             return Err(UsageError::RecordPending);
@@ -270,7 +274,14 @@ impl<A: Aliases> Connection<A> {
     /// Tells that a record could not be made durable; the connection lives. A publish fails with
     /// [`Outcome::StoreFailed`](crate::Outcome::StoreFailed), a message from the Server counts as not received, any other
     /// record is due again.
-    pub fn record_failed<S: Storage>(&self, session: &mut Session<S>, ticket: crate::session::RecordTicket) {
+    ///
+    /// # Errors
+    /// `RecordPending`: poll it, then tell this again.
+    pub fn record_failed<S: Storage>(&self, session: &mut Session<S>, ticket: RecordTicket) -> Result<(), UsageError> {
+        if session.has_pending_record() {
+            return Err(UsageError::RecordPending);
+        }
         session.fail_record(ticket, self.version.is_v5());
+        Ok(())
     }
 }

@@ -210,6 +210,8 @@ pub enum UsageError {
     WrongQoS,
     /// The token was used, the message came again, or the session is another one.
     Stale,
+    /// The message was acknowledged when it was recorded: it cannot be refused.
+    AlreadyAcknowledged,
     /// The record of the call before was not polled.
     RecordPending,
     /// The list of subscriptions to renew is full.
@@ -247,6 +249,7 @@ impl fmt::Display for UsageError {
             Self::NoAuthentication => "no enhanced authentication is under way",
             Self::WrongQoS => "call is for another QoS",
             Self::Stale => "acknowledgement is stale",
+            Self::AlreadyAcknowledged => "message was acknowledged when it was recorded",
             Self::RecordPending => "record of the call before was not polled",
             Self::SubscriptionsFull => "list of subscriptions is full",
         })

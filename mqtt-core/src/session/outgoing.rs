@@ -344,17 +344,20 @@ impl<S: Storage> Session<S> {
 
     /// The exchange is over, and its outcome waits to be taken; until then its identifier stays in use.
     pub(crate) fn end_exchange(&mut self, id: PacketIdentifier, outcome: Outcome) {
+        let Some(exchange) = self.exchange(id) else { return };
+        let command = match exchange.stage {
+            Stage::Publish(_) | Stage::AwaitPubcomp => Some(Command::Publish),
+            Stage::Subscribe { .. } => Some(Command::Subscribe),
+            Stage::Unsubscribe { .. } => Some(Command::Unsubscribe),
+            Stage::Renewal { .. } => None,
+            // The first outcome stays.
+            Stage::Ended(..) => return,
+        };
         self.unqueue(id);
         self.storage.release(id);
-        let Some(exchange) = self.storage.outgoing_mut().get_mut(id) else { return };
-        let command = match exchange.stage {
-            Stage::Publish(_) | Stage::AwaitPubcomp => Command::Publish,
-            Stage::Subscribe { .. } => Command::Subscribe,
-            Stage::Unsubscribe { .. } => Command::Unsubscribe,
-            Stage::Renewal { .. } | Stage::Ended(..) => {
-                self.storage.outgoing_mut().remove(id);
-                return;
-            }
+        let Some((command, exchange)) = command.zip(self.storage.outgoing_mut().get_mut(id)) else {
+            self.storage.outgoing_mut().remove(id);
+            return;
         };
         exchange.stage = Stage::Ended(command, outcome);
         self.queues.ended.push_back(self.storage.outgoing_mut(), id);

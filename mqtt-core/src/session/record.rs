@@ -14,8 +14,9 @@
 //! | `Confirmed` | the application has taken the message over | - |
 //!
 //! A store may forget a `Published` and `PubrecReceived` behind the `Completed` with the same identifier, and a `Received`
-//! once both its `Released` and its `Confirmed` are there. Messages whose `Confirmed` is missing are handed over again after a
-//! crash, with their delivery number, marked redelivered.
+//! once both its `Released` and its `Confirmed` are there; of these it keeps at least the one with the highest delivery number,
+//! behind which the numbers go on. Messages whose `Confirmed` is missing are handed over again after a crash, with their
+//! delivery number, marked redelivered.
 
 use super::incoming::DeliveryNumber;
 use super::outgoing::{Exchange, Source, Stage};
@@ -247,7 +248,7 @@ impl<S: Storage> Session<S> {
             Record::Released { packet_identifier } => {
                 self.storage.incoming_mut().remove(packet_identifier);
             }
-            Record::Confirmed { .. } => {}
+            Record::Confirmed { delivery } => self.last_delivery = self.last_delivery.max(delivery),
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Sessions with a store: a crash at each record, and what is told and sent afterwards.
 
 use mqtt_core::{
-    Acknowledge, Body, Event, Input, PacketIdentifier, ProtocolVersion, PublishRequest, QoS, ReasonCode, Record,
-    UsageError,
+    Acknowledge, Body, DeliveryNumber, Event, Input, PacketIdentifier, ProtocolVersion, PublishRequest, QoS,
+    ReasonCode, Record, UsageError,
 };
 
 use crate::support::{Pair, Small, any_version, id, options, topic};
@@ -342,12 +342,12 @@ fn a_publish_that_cannot_be_recorded_fails_alone() {
         pair.publish(1, "a").unwrap();
         pair.publish(1, "b").unwrap();
         let failed = pair.log[1].0;
-        pair.machine.record_failed(failed);
+        pair.machine.record_failed(failed).unwrap();
         assert_eq!(pair.outcomes(), ["Publish #1 StoreFailed"]);
         pair.make_durable(3);
         assert_eq!(pair.sent(), ["PUBLISH #2 q1 t b"]);
         assert!(pair.machine.is_connected());
-        pair.machine.record_failed(failed);
+        pair.machine.record_failed(failed).unwrap();
         assert_eq!(pair.session().outgoing_len(), 1, "told twice is told once");
     }
 }
@@ -359,7 +359,7 @@ fn a_message_that_cannot_be_recorded_counts_as_not_received() {
         pair.sync = false;
         pair.message(2, 8, "in");
         let failed = pair.log[1].0;
-        pair.machine.record_failed(failed);
+        pair.machine.record_failed(failed).unwrap();
         if version.is_v5() {
             assert_eq!(pair.sent(), ["PUBREC #8 0x83"]);
             assert_eq!(pair.message(2, 8, "new"), ["Message q2 t new"]);
@@ -389,7 +389,7 @@ fn any_other_record_is_due_again_and_holds_back_its_packet_until_then() {
         pair.publish(1, "later").unwrap();
         let later = pair.log.last().unwrap().0;
         for failed in [pubrec, released] {
-            pair.machine.record_failed(failed);
+            pair.machine.record_failed(failed).unwrap();
             pair.write_records();
         }
         // Those behind them are durable; they themselves are not.
@@ -467,7 +467,7 @@ fn every_record_reads_as_it_was_written() {
     };
     let published = mqtt_core::RecordedMessage { properties: mqtt_core::Properties::EMPTY, ..message };
     let packet_identifier = PacketIdentifier::MAX;
-    let delivery = mqtt_core::DeliveryNumber(0x0102_0304_0506_0708);
+    let delivery = DeliveryNumber(0x0102_0304_0506_0708);
     for record in [
         Record::SessionStarted { client_identifier: "" },
         Record::SessionStarted { client_identifier: "pump-7" },
@@ -519,4 +519,66 @@ fn a_smaller_storage_than_that_of_the_log_says_so() {
         results.push(small.restore(pair.now, &Record::decode(bytes).unwrap()).is_ok());
     }
     assert_eq!(results, [true, false]);
+}
+
+#[test]
+fn the_first_outcome_of_a_command_stays() {
+    for version in any_version() {
+        let mut pair = connected(version);
+        pair.publish(1, "a").unwrap();
+        let failed = pair.log.last().unwrap().0;
+        assert!(pair.machine.cancel(id(1)));
+        pair.machine.record_failed(failed).unwrap();
+        assert_eq!(pair.outcomes(), ["Publish #1 NotSent"]);
+    }
+}
+
+#[test]
+fn a_record_that_failed_waits_for_the_one_that_was_not_polled() {
+    for version in any_version() {
+        let mut pair = connected(version);
+        pair.machine.confirm(DeliveryNumber(1)).unwrap();
+        let (failed, _) = pair.machine.poll_record(pair.now).unwrap();
+        pair.machine.confirm(DeliveryNumber(2)).unwrap();
+        assert_eq!(pair.machine.record_failed(failed), Err(UsageError::RecordPending));
+        for number in [2, 1] {
+            let delivery = DeliveryNumber(number);
+            let record = pair.machine.poll_record(pair.now).map(|(_, record)| record);
+            assert_eq!(record, Some(Record::Confirmed { delivery }));
+            if number == 2 {
+                pair.machine.record_failed(failed).unwrap();
+            }
+        }
+    }
+}
+
+// A store has forgotten the `Received`, as it may.
+#[test]
+fn delivery_numbers_go_on_behind_the_highest_that_was_confirmed() {
+    for version in any_version() {
+        let mut pair = Pair::durable(version);
+        pair.machine.restore(pair.now, &Record::SessionStarted { client_identifier: "c" }).unwrap();
+        pair.machine.restore(pair.now, &Record::Confirmed { delivery: DeliveryNumber(41) }).unwrap();
+        pair.connect(&options(version));
+        pair.connack(true, &[]);
+        pair.message(2, 9, "in");
+        assert_eq!(pair.tokens[0].delivery_number(), DeliveryNumber(42));
+    }
+}
+
+#[test]
+fn what_was_acknowledged_when_it_was_recorded_cannot_be_refused() {
+    let mut pair = Pair::durable(ProtocolVersion::V5_0);
+    pair.connect(&options(ProtocolVersion::V5_0).acknowledge(Acknowledge::ByApplication));
+    pair.connack(false, &[]);
+    pair.message(2, 8, "in");
+    pair.message(1, 7, "in");
+    let refuse = |pair: &mut Pair, index: usize| {
+        let token = pair.tokens[index];
+        pair.machine.acknowledge(token, ReasonCode::QUOTA_EXCEEDED)
+    };
+    assert_eq!(refuse(&mut pair, 0), Err(UsageError::AlreadyAcknowledged));
+    assert!(pair.machine.poll_record(pair.now).is_none(), "it is not confirmed");
+    assert_eq!(refuse(&mut pair, 1), Ok(()), "QoS 1 has no records");
+    assert_eq!(pair.sent(), ["PUBACK #7 0x97", "PUBREC #8"]);
 }
