@@ -202,7 +202,12 @@ impl<A: Aliases> Connection<A> {
         let mut assigned = None;
         for property in connack.properties {
             match property {
-                Property::AssignedClientIdentifier(identifier) if !identifier.is_empty() => assigned = Some(identifier),
+                // One beside that of CONNECT is not asked for, and not used.
+                Property::AssignedClientIdentifier(identifier)
+                    if self.ours.needs_client_identifier && !identifier.is_empty() =>
+                {
+                    assigned = Some(identifier);
+                }
                 Property::ResponseInformation(_) if !self.ours.response_information => {
                     return Err(ProtocolError::Unrequested(PropertyIdentifier::ResponseInformation));
                 }

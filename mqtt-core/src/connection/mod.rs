@@ -260,7 +260,9 @@ impl<A: Aliases> Connection<A> {
     /// The transport has failed, or the peer has closed it: the connection is over, and no DISCONNECT is sent. The session can
     /// be resumed on another connection.
     pub fn transport_lost(&mut self) -> ConnectionError {
-        self.fail(ConnectionError::TransportLost)
+        let error = self.fail(ConnectionError::TransportLost);
+        self.phase = Phase::Closed;
+        error
     }
 
     /// Framing cannot read what arrived: the connection is over, with a DISCONNECT that says why.

@@ -148,8 +148,9 @@ impl<A: Aliases> Connection<A> {
             }
             Packet::Unsuback(unsuback) => {
                 self.check_diagnostics(unsuback.properties)?;
-                // What leaves the list may move others to places that were looked at.
-                self.renewal_from = self.renewal_from.and(Some(0));
+                // What leaves the list may move others to places that were looked at, and what was passed over because of
+                // this UNSUBSCRIBE is due if it was refused.
+                self.renewal_from = Some(0);
                 Some(take_unsuback(session, subscriptions, self.version.is_v5(), &unsuback)?)
             }
             Packet::Pingresp => {

@@ -213,3 +213,24 @@ fn whatever_ended_the_connection_the_session_goes_on() {
         }
     }
 }
+
+#[test]
+fn a_lost_transport_ends_the_connection_without_disconnect() {
+    for version in any_version() {
+        let mut pair = Pair::connected(version);
+        pair.publish(1, "a").unwrap();
+        assert_eq!(pair.machine.transport_lost(), ConnectionError::TransportLost);
+        assert!(pair.machine.is_closed());
+        assert!(pair.sent().is_empty());
+        assert_eq!(pair.pingresp(), ["error TransportLost"]);
+        let closed = UsageError::ConnectionClosed(ConnectionError::TransportLost);
+        assert_eq!(pair.publish(0, "z"), Err(closed));
+        pair.reconnect(true);
+        assert_eq!(pair.sent(), ["PUBLISH #1 q1 t a"]);
+        // While the DISCONNECT of another error waits: nobody would take it.
+        pair.deliver(&[0x40, 1, 0]);
+        assert!(matches!(pair.machine.transport_lost(), ConnectionError::Decode(_)), "the first error stays");
+        assert!(pair.machine.is_closed());
+        assert!(pair.sent().is_empty());
+    }
+}

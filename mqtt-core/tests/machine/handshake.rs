@@ -309,3 +309,13 @@ fn commands_that_need_a_connection_say_so() {
         assert_eq!(pair.publish(1, "kept"), Ok(1), "the session takes it");
     }
 }
+
+#[test]
+fn an_identifier_assigned_beside_that_of_connect_is_not_used() {
+    let mut pair = Pair::new(ProtocolVersion::V5_0);
+    pair.connect(&options(ProtocolVersion::V5_0));
+    pair.connack(false, &[Property::AssignedClientIdentifier("z")]);
+    pair.publish(2, "a").unwrap();
+    pair.sent();
+    assert_eq!(pair.connect(&options(ProtocolVersion::V5_0)), "CONNECT c", "the session goes on");
+}

@@ -375,3 +375,23 @@ fn diagnostics_of_suback_are_handed_over() {
     }));
     assert_eq!(events, ["Subscribed #1 0x87"]);
 }
+
+// The table is full when the session is lost, so the UNSUBSCRIBE goes first; the Server refuses it.
+#[test]
+fn a_refused_unsubscribe_lets_the_renewal_through_that_waited_for_it() {
+    let mut pair = Pair::connected(ProtocolVersion::V5_0);
+    pair.subscribe(&[("a", 1)]).unwrap();
+    pair.sent();
+    pair.suback(1, &[1]);
+    pair.connect(&options(ProtocolVersion::V5_0));
+    for _ in 0..15 {
+        pair.publish(1, "x").unwrap();
+    }
+    let unsubscribe = pair.unsubscribe(&["a"]).unwrap();
+    pair.connack(false, &[]);
+    assert_eq!(pair.sent().len(), 16);
+    pair.puback(2);
+    assert!(pair.sent().is_empty(), "not behind the UNSUBSCRIBE");
+    pair.unsuback(unsubscribe, &[0x87]);
+    assert!(pair.sent()[0].ends_with(" a:1"));
+}
