@@ -268,6 +268,12 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
         self.connection.is_closed()
     }
 
+    /// [`Connection::refused_renewals`].
+    #[must_use]
+    pub const fn refused_renewals(&self) -> u16 {
+        self.connection.refused_renewals()
+    }
+
     /// [`Connection::limits`].
     #[must_use]
     pub const fn limits(&self) -> &ServerLimits {

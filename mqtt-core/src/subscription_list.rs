@@ -14,7 +14,8 @@ pub enum Renewal {
     Due,
     /// It is asked for in the SUBSCRIBE with this identifier.
     Asked(PacketIdentifier),
-    /// The Server has refused to renew it.
+    /// The Server has refused to renew it; or it was not asked, because it had said before that it cannot take it: the Reason
+    /// Code is the one that names the limit.
     Refused(ReasonCode),
 }
 

@@ -74,6 +74,7 @@ where
     call(Machine::<S, A, L>::cancel);
     call(Machine::<S, A, L>::is_connected);
     call(Machine::<S, A, L>::is_closed);
+    call(Machine::<S, A, L>::refused_renewals);
     call(Machine::<S, A, L>::limits);
 
     derived::<Session<S>>();
@@ -105,6 +106,7 @@ where
     call(Connection::<A>::is_closed);
     call(Connection::<A>::failure);
     call(Connection::<A>::ignored);
+    call(Connection::<A>::refused_renewals);
     call(Connection::<A>::bytes_received);
     call(Connection::<A>::set_reading);
     call(Connection::<A>::transmitted);

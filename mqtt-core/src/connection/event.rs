@@ -68,7 +68,8 @@ pub enum Event<'a> {
         /// Of the UNSUBACK.
         properties: Properties<'a>,
     },
-    /// The Server has answered a renewal of subscriptions that it had lost.
+    /// The Server has answered a renewal of subscriptions that it had lost. Those beyond its limits are not sent:
+    /// [`Connection::refused_renewals`](crate::Connection::refused_renewals).
     Renewed {
         /// How many it granted.
         granted: u16,

@@ -224,8 +224,11 @@ impl<A: Aliases> Connection<A> {
         if self.authentication.method.is_none() {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Auth).into());
         }
-        self.authentication.check(auth.properties)?;
         let renewing = self.authentication.renewing;
+        // A Success without properties may leave out the method with them, §3.15.2.1.
+        if !renewing || auth.reason_code != ReasonCode::SUCCESS || !auth.properties.is_empty() {
+            self.authentication.check(auth.properties)?;
+        }
         match auth.reason_code {
             ReasonCode::CONTINUE_AUTHENTICATION if renewing || matches!(self.phase, Phase::Connecting) => {
                 self.authentication.challenged = true;

@@ -61,6 +61,7 @@ pub struct Connection<A = NoAliases> {
     strays: Strays,
     /// The subscriptions before this place of the list are not due for renewal; `None`: none is.
     renewal_from: Option<usize>,
+    refused_renewals: u16,
     progress: Progress,
 }
 
@@ -151,6 +152,7 @@ impl<A: Aliases> Connection<A> {
             inbound: Maybe::None,
             strays: Strays::NONE,
             renewal_from: None,
+            refused_renewals: 0,
             progress: Progress::START,
         }
     }
@@ -167,6 +169,7 @@ impl<A: Aliases> Connection<A> {
         self.inbound = Maybe::None;
         self.strays = Strays::NONE;
         self.renewal_from = None;
+        self.refused_renewals = 0;
         self.progress = Progress::START;
     }
 
@@ -205,6 +208,14 @@ impl<A: Aliases> Connection<A> {
     #[must_use]
     pub const fn ignored(&self) -> u32 {
         self.strays.ignored
+    }
+
+    /// How many renewals of subscriptions [`poll_transmit`](Self::poll_transmit) did not send on this connection, because they
+    /// are beyond the Server's limits. They are marked in the list as
+    /// [`Renewal::Refused`](crate::Renewal::Refused).
+    #[must_use]
+    pub const fn refused_renewals(&self) -> u16 {
+        self.refused_renewals
     }
 
     /// Some bytes have arrived, of whatever packet: a sign of life. Call it for each read, before `receive`.

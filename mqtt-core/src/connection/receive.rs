@@ -17,15 +17,8 @@ use crate::types::{QoS, ReasonCode, TopicName};
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Inbound {
     delivery: Delivery,
-    /// Nobody is told of the payload: a duplicate, or streaming is off.
-    swallow: Option<Swallow>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-enum Swallow {
-    Duplicate,
-    /// Too large for us; it is acknowledged, whoever acknowledges otherwise.
-    TooLarge,
+    /// Nobody is told of the payload: a duplicate, or streaming is off. It is acknowledged, whoever acknowledges otherwise.
+    swallow: bool,
 }
 
 /// Why an input was not taken.
@@ -291,12 +284,7 @@ impl<A: Aliases> Connection<A> {
             .packet_identifier()
             .is_some_and(|packet_identifier| session.is_duplicate(packet_identifier, head.delivery.qos()));
         let stream = cfg!(feature = "streaming") && self.ours.streaming;
-        let swallow = match (duplicate, stream) {
-            (true, _) => Some(Swallow::Duplicate),
-            (false, false) => Some(Swallow::TooLarge),
-            (false, true) => None,
-        };
-        self.inbound = Maybe::Some(Inbound { delivery: head.delivery, swallow });
+        self.inbound = Maybe::Some(Inbound { delivery: head.delivery, swallow: duplicate || !stream });
         if duplicate {
             return Ok(Taken::Event(None));
         }
@@ -328,12 +316,12 @@ impl<A: Aliases> Connection<A> {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Publish).into());
         };
         if !last {
-            return Ok(Taken::Event(inbound.swallow.is_none().then_some(Event::Fragment(bytes))));
+            return Ok(Taken::Event((!inbound.swallow).then_some(Event::Fragment(bytes))));
         }
-        let too_large = matches!(inbound.swallow, Some(Swallow::TooLarge));
-        let completed = self.complete_inbound(session, inbound.delivery, too_large)?;
+        // Nobody gets the token of what is swallowed; a duplicate counts as a new message if its PUBREC, a refusal, has left.
+        let completed = self.complete_inbound(session, inbound.delivery, inbound.swallow)?;
         self.inbound = Maybe::None;
-        let Some((acknowledgement, record)) = completed.filter(|_| inbound.swallow.is_none()) else {
+        let Some((acknowledgement, record)) = completed.filter(|_| !inbound.swallow) else {
             return Ok(Taken::Event(None));
         };
         Ok(Taken::Event(Some(Event::MessageEnds { fragment: bytes, acknowledgement, record })))

@@ -216,8 +216,9 @@ impl<A: Aliases> Connection<A> {
                     return Ok(Some(len));
                 }
                 Err(UsageError::Encode(error @ EncodeError::BufferTooSmall { .. })) => return Err(error),
-                Err(_) => {
-                    subscriptions.set_renewal(index, Renewal::Refused(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR));
+                Err(error) => {
+                    subscriptions.set_renewal(index, Renewal::Refused(refusal(error)));
+                    self.refused_renewals = self.refused_renewals.saturating_add(1);
                 }
             }
         }
@@ -269,9 +270,6 @@ impl<A: Aliases> Connection<A> {
                     Err(error) => session.end_exchange(id, Outcome::Refused(error)),
                 }
             }
-            if session.has_pending_record() {
-                return Ok(None);
-            }
         }
         Ok(None)
     }
@@ -311,8 +309,26 @@ impl<A: Aliases> Connection<A> {
         place: TransmitPayload,
         out: &mut [u8],
     ) -> Result<Transmit, UsageError> {
+        match self.write_publish_as(message, message.alias, payload, payload_len, place, out) {
+            // The first PUBLISH with an alias is longer by it; nobody has asked for that.
+            Err(UsageError::PacketTooLarge { .. }) if matches!(message.alias, TopicAliasUse::Automatic) => {
+                self.write_publish_as(message, TopicAliasUse::None, payload, payload_len, place, out)
+            }
+            written => written,
+        }
+    }
+
+    fn write_publish_as(
+        &mut self,
+        message: &Outgoing<'_>,
+        alias: TopicAliasUse,
+        payload: Option<&[u8]>,
+        payload_len: u32,
+        place: TransmitPayload,
+        out: &mut [u8],
+    ) -> Result<Transmit, UsageError> {
         self.limits.check_publish(message.delivery.qos(), message.retain)?;
-        let (topic, alias) = self.choose_alias(message.topic, message.alias);
+        let (topic, alias) = self.choose_alias(message.topic, alias);
         let own = [
             Property::TopicAlias(alias.unwrap_or(1)),
             Property::MessageExpiryInterval(message.expires_in.unwrap_or(0)),
@@ -371,6 +387,18 @@ impl<A: Aliases> Connection<A> {
                 None => (Some(topic), self.aliases.choose_outgoing(topic.as_str(), maximum)),
             },
         }
+    }
+}
+
+/// What the Server would say to a SUBSCRIBE that it is not sent.
+const fn refusal(error: UsageError) -> ReasonCode {
+    match error {
+        UsageError::WildcardSubscriptionsNotSupported => ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
+        UsageError::SubscriptionIdentifiersNotSupported => ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
+        UsageError::SharedSubscriptionsNotSupported => ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+        UsageError::PacketTooLarge { .. } => ReasonCode::PACKET_TOO_LARGE,
+        UsageError::Encode(EncodeError::NotInVersion) => ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
+        _ => ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
     }
 }
 

@@ -28,6 +28,7 @@ use crate::request::{Body, PublishRequest};
 use crate::time::Instant;
 use crate::types::{PacketIdentifier, QoS};
 use incoming::Acknowledgements;
+use list::Linked;
 use outgoing::Queues;
 use record::PendingRecord;
 
@@ -276,10 +277,15 @@ impl<S: Storage> Session<S> {
         self.established = false;
     }
 
-    /// The PUBLISH that a QoS 1 or 2 exchange still waits to send for the first time, oldest first.
+    /// The oldest publish at QoS 1 or 2 that was never sent.
     #[must_use]
     pub fn next_unsent(&self) -> Option<PacketIdentifier> {
-        self.queues.publishes.first()
+        // Those to be sent again come first.
+        let mut next = self.queues.publishes.first();
+        while let Some(exchange) = next.and_then(|id| self.exchange(id)).filter(|exchange| exchange.sent) {
+            next = exchange.link().next();
+        }
+        next
     }
 
     /// The QoS of a publish that has no outcome yet.

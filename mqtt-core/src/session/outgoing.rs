@@ -125,9 +125,10 @@ pub enum Outcome {
     Unknown,
     /// Its expiry passed before it was sent.
     Expired,
-    /// The Server that is connected now cannot take it; the limit is named.
+    /// The Server that is connected now cannot take it; the limit is named. If it was sent on an earlier connection, it may
+    /// have arrived there.
     Refused(UsageError),
-    /// The source of its payload ended early or failed.
+    /// The source of its payload ended early or failed. If it was sent on an earlier connection, it may have arrived there.
     SourceFailed,
     /// Its record could not be made durable; it was not sent.
     StoreFailed,

@@ -178,3 +178,15 @@ fn alias_and_expiry_stand_beside_the_message_s_own_properties() {
         }
     }
 }
+
+#[test]
+fn an_alias_that_makes_the_packet_too_large_is_left_out() {
+    let mut pair = Pair::limited(&[Property::TopicAliasMaximum(4), Property::MaximumPacketSize(18)]);
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let request = PublishRequest::new(topic("t")).qos(qos).topic_alias(TopicAliasUse::Automatic);
+        pair.publish_request(&request, b"0123456789").unwrap();
+        let line = pair.sent().pop().unwrap();
+        assert!(line.ends_with(" t 0123456789"), "{line}");
+        assert!(pair.outcomes().is_empty());
+    }
+}

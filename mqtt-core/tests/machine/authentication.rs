@@ -172,3 +172,11 @@ fn authentication_in_3_1_1_is_refused_by_name() {
     let refused = Err(UsageError::Encode(EncodeError::NotInVersion));
     assert_eq!(pair.try_connect(&options(ProtocolVersion::V3_1_1).properties(&FIRST)), refused);
 }
+
+#[test]
+fn re_authentication_may_succeed_without_a_word() {
+    let mut pair = authenticated();
+    reauthenticate(&mut pair, &FIRST).unwrap();
+    assert_eq!(pair.deliver(&[0xf0, 0]), ["Authentication"]);
+    assert!(pair.deliver(&[0xf0, 0])[0].starts_with("error Protocol(Authentication"), "only once");
+}

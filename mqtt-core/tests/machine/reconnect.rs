@@ -473,5 +473,10 @@ fn identifiers_go_on_where_they_were() {
         pair.reconnect(true);
         assert_eq!(pair.publish(1, "b"), Ok(2));
         assert_eq!(pair.session().next_unsent().map(PacketIdentifier::number), Some(2));
+        pair.sent();
+        pair.reconnect(true);
+        assert_eq!(pair.session().next_unsent(), None, "it is sent again");
+        assert_eq!(pair.publish(1, "c"), Ok(3));
+        assert_eq!(pair.session().next_unsent().map(PacketIdentifier::number), Some(3));
     }
 }

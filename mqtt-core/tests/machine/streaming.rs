@@ -1,7 +1,8 @@
 //! Messages larger than a buffer, in and out.
 
 use mqtt_core::{
-    Body, ConnectionError, EncodeError, Property, ProtocolVersion, PublishRequest, QoS, TransmitPayload, UsageError,
+    Acknowledge, Body, ConnectionError, EncodeError, Property, ProtocolVersion, PublishRequest, QoS, ReasonCode,
+    TransmitPayload, UsageError,
 };
 
 use crate::support::{Pair, any_version, id, options, topic};
@@ -119,7 +120,7 @@ fn without_streaming_a_large_message_is_skipped_acknowledged_and_reported() {
     for version in any_version() {
         for (qos, answer) in [(0, vec![]), (1, vec!["PUBACK #7"]), (2, vec!["PUBREC #7"])] {
             // Also where the application acknowledges: it has nothing to acknowledge with.
-            let by_hand = options(version).acknowledge(mqtt_core::Acknowledge::ByApplication);
+            let by_hand = options(version).acknowledge(Acknowledge::ByApplication);
             let mut pair = Pair::connected_as(&by_hand);
             pair.receive_buffer(512);
             let packet = pair.message_bytes(qos, 7, false, &LARGE);
@@ -258,4 +259,20 @@ fn a_qos_0_payload_that_does_not_fit_is_sent_behind_its_head() {
     assert_eq!(out[..3], [0x30, 0xbc, 0x17]);
     let small = pair.machine.publish_at_most_once(&request, Ok(&LARGE), &mut out[..5]);
     assert_eq!(small, Err(UsageError::Encode(EncodeError::BufferTooSmall { needed: 7 })));
+}
+
+// The Server did not wait for the PUBREC, which refuses the message and leaves between the pieces.
+#[test]
+fn a_duplicate_of_what_is_refused_meanwhile_is_acknowledged() {
+    let by_application = options(ProtocolVersion::V5_0).streaming(true).acknowledge(Acknowledge::ByApplication);
+    let mut pair = Pair::connected_as(&by_application);
+    pair.receive_buffer(512);
+    pair.message(2, 7, "in");
+    let again = pair.message_bytes(2, 7, true, &LARGE);
+    assert!(pair.deliver(&again[..1_000]).is_empty());
+    let token = pair.tokens[0];
+    pair.machine.acknowledge(token, ReasonCode::QUOTA_EXCEEDED).unwrap();
+    assert_eq!(pair.sent(), ["PUBREC #7 0x97"]);
+    assert!(pair.deliver(&again[1_000..]).is_empty());
+    assert_eq!(pair.sent(), ["PUBREC #7"]);
 }

@@ -1,7 +1,7 @@
 //! SUBSCRIBE, UNSUBSCRIBE, and the renewal of what a Server lost.
 
 use mqtt_core::{
-    CleanStart, Properties, Property, ProtocolVersion, QoS, ReasonCodes, Renewal, Suback, SubscribeRequest,
+    CleanStart, Properties, Property, ProtocolVersion, QoS, ReasonCode, ReasonCodes, Renewal, Suback, SubscribeRequest,
     Subscription, SubscriptionList, TopicFilter, UnsubscribeRequest, UsageError,
 };
 
@@ -298,7 +298,13 @@ fn a_renewal_that_the_new_server_cannot_take_is_marked() {
     pair.connect(&options(ProtocolVersion::V5_0));
     pair.connack(false, &[Property::WildcardSubscriptionAvailable(0)]);
     assert_eq!(pair.sent(), ["SUBSCRIBE #2 b:1"]);
-    assert!(matches!(pair.machine.subscriptions.renewal(0), Some(Renewal::Refused(_))));
+    let refused = Renewal::Refused(ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED);
+    assert_eq!(pair.machine.subscriptions.renewal(0), Some(refused));
+    assert_eq!(pair.machine.refused_renewals(), 1);
+    // The next Server can.
+    pair.reconnect(false);
+    assert_eq!(pair.machine.refused_renewals(), 0);
+    assert_eq!(pair.sent().len(), 2);
 }
 
 // What is asked for now comes behind what was granted before: the later word counts.
