@@ -154,6 +154,8 @@ impl Seen {
     }
 }
 
+const USAGE: &str = "say --broker URL, --version 5.0, 3.1.1 or 3.1";
+
 /// What the command line says.
 struct Arguments {
     broker: Option<String>,
@@ -171,9 +173,7 @@ impl Arguments {
                 ("--version", "5" | "5.0") => arguments.version = Some(ProtocolVersion::V5_0),
                 ("--version", "3.1.1") => arguments.version = Some(ProtocolVersion::V3_1_1),
                 ("--version", "3.1") => arguments.version = Some(ProtocolVersion::V3_1),
-                _ => {
-                    return Err(format!("{word} {value} is not known: --broker URL, --version 5.0, 3.1.1 or 3.1").into());
-                }
+                _ => return Err(format!("{word} {value} is not known; {USAGE}").into()),
             }
         }
         Ok(arguments)
