@@ -238,7 +238,7 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
         properties: &[Property<'_>],
         out: &mut [u8],
     ) -> Result<usize, UsageError> {
-        self.connection.disconnect(reason_code, properties, out)
+        self.connection.disconnect(&mut self.session, reason_code, properties, out)
     }
 
     /// [`Connection::transport_lost`].
@@ -254,6 +254,11 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
     /// [`Session::cancel`].
     pub fn cancel(&mut self, packet_identifier: PacketIdentifier) -> bool {
         self.session.cancel(packet_identifier)
+    }
+
+    /// [`Session::expire`].
+    pub fn expire(&mut self, now: Instant) -> bool {
+        self.session.expire(now)
     }
 
     /// [`Connection::is_connected`].

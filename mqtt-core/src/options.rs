@@ -6,6 +6,10 @@ use crate::version::ProtocolVersion;
 
 /// What CONNECT says and how the connection behaves, §3.1.
 ///
+/// 3.1.1 and 3.1 cannot say some of it. Properties, of the Will too, are refused there; Session Expiry Interval, Receive
+/// Maximum, Maximum Packet Size, and what is requested of Response and Problem Information are not sent.
+/// [`for_version`](Self::for_version) tells what is lost.
+///
 /// Required parts are arguments of [`new`](Self::new); the rest chains, cannot fail, and works in a `const`:
 ///
 /// ```

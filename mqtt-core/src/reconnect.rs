@@ -291,6 +291,10 @@ pub struct Loss {
     pub receive_maximum: bool,
     /// The Server is not told how large a packet may be.
     pub maximum_packet_size: bool,
+    /// The Server is not asked for Response Information.
+    pub request_response_information: bool,
+    /// The Server is not told to leave out Reason Strings and User Properties; it has none to send.
+    pub request_problem_information: bool,
 }
 
 impl Loss {
@@ -301,7 +305,9 @@ impl Loss {
             || self.properties
             || self.will_properties
             || self.receive_maximum
-            || self.maximum_packet_size)
+            || self.maximum_packet_size
+            || self.request_response_information
+            || self.request_problem_information)
     }
 }
 
@@ -323,6 +329,8 @@ impl<'a> ConnectOptions<'a> {
                     will_properties: false,
                     receive_maximum: false,
                     maximum_packet_size: false,
+                    request_response_information: false,
+                    request_problem_information: false,
                 },
             );
         }
@@ -334,6 +342,8 @@ impl<'a> ConnectOptions<'a> {
             will_properties: false,
             receive_maximum: self.receive_maximum.is_some(),
             maximum_packet_size: self.maximum_packet_size.is_some(),
+            request_response_information: self.request_response_information,
+            request_problem_information: !self.request_problem_information,
         };
         if let Some(will) = &mut self.will {
             loss.will_properties = !will.properties.is_empty();

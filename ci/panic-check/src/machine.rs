@@ -72,6 +72,7 @@ where
     call(Machine::<S, A, L>::source_failed);
     call(Machine::<S, A, L>::transport_lost);
     call(Machine::<S, A, L>::cancel);
+    call(Machine::<S, A, L>::expire);
     call(Machine::<S, A, L>::is_connected);
     call(Machine::<S, A, L>::is_closed);
     call(Machine::<S, A, L>::refused_renewals);
@@ -90,6 +91,7 @@ where
     call(Session::<S>::poll_outcome);
     call(Session::<S>::confirm);
     call(Session::<S>::cancel);
+    call(Session::<S>::expire);
     call(Session::<S>::end);
     call(Session::<S>::next_unsent);
     call(Session::<S>::publish_qos);
@@ -125,7 +127,7 @@ where
     call(Connection::<A>::unsubscribe::<S>);
     call(Connection::<A>::acknowledge::<S>);
     call(Connection::<A>::ping);
-    call(Connection::<A>::disconnect);
+    call(Connection::<A>::disconnect::<S>);
     call(Connection::<A>::record_failed::<S>);
     // `subscribe`, `poll_transmit` and `receive` of a connection are those of the machine.
     call(|connection: &Connection<A>, session: &mut Session<S>, list: &L, request: &SubscribeRequest<'_>| {

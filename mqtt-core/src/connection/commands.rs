@@ -240,10 +240,14 @@ impl<A: Aliases> Connection<A> {
     ///
     /// Before CONNACK, 3.1.1 knows no DISCONNECT: 0 bytes are written.
     ///
+    /// With a Session Expiry Interval of 0 the Server's session ends: the next connection begins a new one, and what is in
+    /// flight then fares as with a Server that lost the session.
+    ///
     /// # Errors
     /// `NotInVersion` for a reason or properties in 3.1.1, `Encode`, `ConnectionClosed`. The connection goes on then.
-    pub fn disconnect(
+    pub fn disconnect<S: Storage>(
         &mut self,
+        session: &mut Session<S>,
         reason_code: ReasonCode,
         properties: &[Property<'_>],
         out: &mut [u8],
@@ -252,10 +256,11 @@ impl<A: Aliases> Connection<A> {
             return Err(UsageError::ConnectionClosed(error));
         }
         let properties = Properties::new(properties);
-        let lengthens = properties.iter().any(|property| {
-            matches!(property, Property::SessionExpiryInterval(seconds) if seconds != 0)
-                && self.ours.session_expiry_interval == 0
+        let expiry = properties.iter().find_map(|property| match property {
+            Property::SessionExpiryInterval(seconds) => Some(seconds),
+            _ => None,
         });
+        let lengthens = self.ours.session_expiry_interval == 0 && expiry.is_some_and(|seconds| seconds != 0);
         if lengthens && !matches!(self.phase, Phase::New) {
             return Err(EncodeError::PropertyValue(PropertyIdentifier::SessionExpiryInterval).into());
         }
@@ -265,6 +270,12 @@ impl<A: Aliases> Connection<A> {
             Phase::Connecting if !self.version.is_v5() => 0,
             _ => disconnect.encode_within(self.version, Sender::Client, self.limits.maximum_packet_size, out)?,
         };
+        match expiry {
+            Some(0) if len > 0 => session.established = false,
+            // The Server keeps it after all, whatever its CONNACK said.
+            Some(_) if self.is_connected() => session.established = true,
+            _ => {}
+        }
         self.failure = Maybe::Some(ConnectionError::Closed);
         self.phase = Phase::Closed;
         self.progress.give_out(len as u64);

@@ -90,7 +90,8 @@ pub enum Event<'a> {
 pub struct Connected<'a> {
     /// The Server has resumed the session: subscriptions stand, what was in flight goes on.
     pub session_present: bool,
-    /// This side had state of a session that the Server lost. Outcomes say what became of what was in flight.
+    /// This side had state of a session that the Server lost; one that ended with its connection is not lost. Outcomes say
+    /// what became of what was in flight.
     pub session_lost: bool,
     /// Of the CONNACK.
     pub properties: Properties<'a>,

@@ -170,7 +170,12 @@ impl<A: Aliases> Connection<A> {
             // One that does not fit cannot be used again: the next connection has a new session.
             let _ = session.storage.set_client_identifier(assigned);
         }
-        self.limits = ServerLimits::from_connack(&connack);
+        let session_expiry_interval = match (self.version.is_v5(), self.ours.clean_start) {
+            (true, _) => self.ours.session_expiry_interval,
+            (false, true) => 0,
+            (false, false) => u32::MAX,
+        };
+        self.limits = ServerLimits::from_connack(&connack, session_expiry_interval);
         let keep_alive = server_keep_alive(connack.properties).unwrap_or(self.ours.keep_alive);
         self.keep_alive.start(now, keep_alive, self.ours.pingresp_timeout);
         self.authentication.challenged = false;
@@ -183,7 +188,8 @@ impl<A: Aliases> Connection<A> {
         }
         renew(subscriptions, session_present);
         self.renewal_from = Some(0);
-        session.established = true;
+        // A session that ends with the connection is not there for the next one.
+        session.established = self.limits.session_expiry_interval != 0;
         trace::connected(session_present);
         Ok(Event::Connected(Connected { session_present, session_lost, properties: connack.properties }))
     }

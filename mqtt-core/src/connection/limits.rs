@@ -10,6 +10,9 @@ use crate::types::QoS;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct ServerLimits {
+    /// Session Expiry Interval: for how many seconds the session is kept after the connection. CONNACK's, else CONNECT's; in
+    /// 3.1.1 0 or, for a session that is kept, 4,294,967,295.
+    pub session_expiry_interval: u32,
     /// Receive Maximum: messages at QoS 1 and 2 in flight, 1 to 65,535.
     pub receive_maximum: u16,
     /// Maximum QoS.
@@ -31,6 +34,7 @@ pub struct ServerLimits {
 impl ServerLimits {
     /// Nothing is known yet.
     pub(crate) const NONE: Self = Self {
+        session_expiry_interval: 0,
         receive_maximum: 0,
         maximum_qos: QoS::AtMostOnce,
         retain_available: false,
@@ -43,6 +47,7 @@ impl ServerLimits {
 
     /// Those that hold where CONNACK says nothing.
     pub(crate) const STANDARD: Self = Self {
+        session_expiry_interval: 0,
         receive_maximum: u16::MAX,
         maximum_qos: QoS::ExactlyOnce,
         retain_available: true,
@@ -53,10 +58,11 @@ impl ServerLimits {
         shared_subscription_available: true,
     };
 
-    pub(crate) fn from_connack(connack: &Connack<'_>) -> Self {
-        let mut limits = Self::STANDARD;
+    pub(crate) fn from_connack(connack: &Connack<'_>, session_expiry_interval: u32) -> Self {
+        let mut limits = Self { session_expiry_interval, ..Self::STANDARD };
         for property in connack.properties {
             match property {
+                Property::SessionExpiryInterval(seconds) => limits.session_expiry_interval = seconds,
                 Property::ReceiveMaximum(messages) => limits.receive_maximum = messages,
                 Property::MaximumQoS(level) => limits.maximum_qos = QoS::from_u8(level).unwrap_or(QoS::ExactlyOnce),
                 Property::RetainAvailable(available) => limits.retain_available = available != 0,

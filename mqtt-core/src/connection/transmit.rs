@@ -257,8 +257,7 @@ impl<A: Aliases> Connection<A> {
             if session.queues.unacknowledged >= quota || !session.may_leave(exchange.record) {
                 return Ok(None);
             }
-            // What was sent before is never given up [MQTT-4.3.3-7].
-            if !exchange.sent && exchange.expires_at.get().is_some_and(|at| now >= at) {
+            if exchange.is_expired(now) {
                 session.end_exchange(id, Outcome::Expired);
             } else {
                 match self.write_stored_publish(session, id, now, out) {

@@ -55,7 +55,8 @@ pub struct Session<S> {
     /// The identifier given out last, if one was.
     last_identifier: Option<PacketIdentifier>,
     last_delivery: DeliveryNumber,
-    /// The Server had a session of this one's: CONNACK said so, or the records, or the caller.
+    /// The Server has a session of this one's, and keeps it beyond the connection: CONNACK said so, or the records, or the
+    /// caller.
     pub(crate) established: bool,
     durable: bool,
     pending: Maybe<RecordTicket>,
@@ -268,6 +269,23 @@ impl<S: Storage> Session<S> {
         }
         self.pend(PendingRecord::Confirmed(delivery));
         Ok(())
+    }
+
+    /// Ends every publish that was never sent and whose expiry has passed, with [`Outcome::Expired`]; tells whether there was
+    /// one. Otherwise that is found out when its turn comes, which without a connection may be late.
+    ///
+    /// It looks at all publishes that wait. While some have a Message Expiry Interval, call it every second or so.
+    pub fn expire(&mut self, now: Instant) -> bool {
+        let mut expired = false;
+        let mut next = self.queues.publishes.first();
+        while let Some((id, exchange)) = next.and_then(|id| Some((id, self.exchange(id)?))) {
+            next = exchange.link().next();
+            if exchange.is_expired(now) {
+                self.end_exchange(id, Outcome::Expired);
+                expired = true;
+            }
+        }
+        expired
     }
 
     /// Ends the session on this side: every command gets its outcome, told by [`poll_outcome`](Self::poll_outcome).

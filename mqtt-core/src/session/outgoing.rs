@@ -9,7 +9,7 @@ use super::table::Table;
 use crate::connection::UsageError;
 use crate::packet::{AckKind, TopicFilters};
 use crate::request::TopicAliasUse;
-use crate::time::Deadline;
+use crate::time::{Deadline, Instant};
 use crate::types::{PacketIdentifier, QoS, ReasonCode, TopicFilter};
 
 /// One exchange that has no outcome yet.
@@ -89,6 +89,13 @@ impl Exchange {
             source: None,
             record: 0,
         }
+    }
+}
+
+impl Exchange {
+    /// What was sent before is never given up [MQTT-4.3.3-7].
+    pub(crate) fn is_expired(&self, now: Instant) -> bool {
+        !self.sent && self.expires_at.get().is_some_and(|at| now >= at)
     }
 }
 

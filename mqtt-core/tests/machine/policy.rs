@@ -180,18 +180,24 @@ fn what_is_lost_in_3_1_1_is_said() {
             loss.will_properties,
             loss.receive_maximum,
             loss.maximum_packet_size,
+            loss.request_response_information,
+            loss.request_problem_information,
         ];
         assert_eq!(loss.is_none(), !parts.contains(&true));
         parts
     };
     let ends = options.session_expiry_interval(0);
-    assert_eq!(lost(ends), [false; 5]);
-    assert_eq!(lost(options), [true, false, false, false, false]);
-    assert_eq!(lost(options.session_expiry_interval(u32::MAX)), [false; 5], "kept for ever can be said");
-    assert_eq!(lost(ends.properties(&user)), [false, true, false, false, false]);
-    assert_eq!(lost(ends.will(will)), [false, false, true, false, false]);
-    assert_eq!(lost(ends.receive_maximum(9)), [false, false, false, true, false]);
-    assert_eq!(lost(ends.maximum_packet_size(9)), [false, false, false, false, true]);
+    let none = [false; 7];
+    let only = |part: usize| core::array::from_fn(|index| index == part);
+    assert_eq!(lost(ends), none);
+    assert_eq!(lost(options), only(0));
+    assert_eq!(lost(options.session_expiry_interval(u32::MAX)), none, "kept for ever can be said");
+    assert_eq!(lost(ends.properties(&user)), only(1));
+    assert_eq!(lost(ends.will(will)), only(2));
+    assert_eq!(lost(ends.receive_maximum(9)), only(3));
+    assert_eq!(lost(ends.maximum_packet_size(9)), only(4));
+    assert_eq!(lost(ends.request_response_information(true)), only(5));
+    assert_eq!(lost(ends.request_problem_information(false)), only(6));
     // 5.0 loses nothing and changes nothing.
     let all = options.properties(&user).will(will).receive_maximum(9);
     let (same, loss) = all.for_version(ProtocolVersion::V5_0);

@@ -253,6 +253,27 @@ fn a_message_that_expired_before_it_was_sent_is_not_sent() {
     }
 }
 
+#[test]
+fn what_expires_without_a_connection_is_told_when_it_is_looked_for() {
+    for version in any_version() {
+        let mut pair = Pair::connected(version);
+        let request = PublishRequest::new(topic("t")).qos(QoS::AtLeastOnce);
+        for seconds in [10, 10, 20, 10] {
+            pair.publish_request(&request.message_expiry_interval(seconds), b"a").unwrap();
+            if pair.session().outgoing_len() == 1 {
+                pair.sent();
+            }
+        }
+        pair.connect(&crate::support::options(version));
+        pair.pass(9_999);
+        assert!(!pair.machine.expire(pair.now));
+        pair.pass(1);
+        assert!(pair.machine.expire(pair.now));
+        assert_eq!(pair.outcomes(), ["Publish #2 Expired", "Publish #4 Expired"], "the first was sent");
+        assert!(!pair.machine.expire(pair.now));
+    }
+}
+
 // [v5 MQTT-4.3.3-7]
 #[test]
 fn a_message_that_was_sent_no_longer_expires() {

@@ -1,6 +1,8 @@
 //! What becomes of a session when its connection ends: resumed, lost, or somebody else's.
 
-use mqtt_core::{AckKind, CleanStart, PacketIdentifier, Property, ProtocolVersion, PublishRequest, QoS, UsageError};
+use mqtt_core::{
+    AckKind, CleanStart, PacketIdentifier, Property, ProtocolVersion, PublishRequest, QoS, ReasonCode, UsageError,
+};
 
 use crate::support::{Pair, any_version, id, options, topic};
 
@@ -447,7 +449,7 @@ fn however_the_bytes_come_the_events_are_the_same() {
             pair.connect(&options(version));
             let mut bytes = pair.encode(&mqtt_core::Packet::Connack(mqtt_core::Connack {
                 session_present: false,
-                reason_code: mqtt_core::ReasonCode::SUCCESS,
+                reason_code: ReasonCode::SUCCESS,
                 properties: mqtt_core::Properties::EMPTY,
             }));
             bytes.extend(pair.message_bytes(0, 0, false, b"a"));
@@ -478,5 +480,49 @@ fn identifiers_go_on_where_they_were() {
         assert_eq!(pair.session().next_unsent(), None, "it is sent again");
         assert_eq!(pair.publish(1, "c"), Ok(3));
         assert_eq!(pair.session().next_unsent().map(PacketIdentifier::number), Some(3));
+    }
+}
+
+// What CONNECT, CONNACK and DISCONNECT say of the expiry: the last word counts.
+#[test]
+fn a_session_that_ended_with_its_connection_is_not_resumed() {
+    let version = ProtocolVersion::V5_0;
+    for (connect, connack, disconnect, kept) in [
+        (300, None, None, true),
+        (0, None, None, false),
+        (300, Some(0), None, false),
+        (0, Some(60), None, true),
+        (300, None, Some(0), false),
+        (300, Some(0), Some(10), true),
+    ] {
+        let expiry = |seconds: Option<u32>| seconds.map(Property::SessionExpiryInterval);
+        let mut pair = Pair::new(version);
+        let options = options(version).session_expiry_interval(connect);
+        pair.connect(&options);
+        pair.connack(false, expiry(connack).as_slice());
+        assert_eq!(pair.machine.limits().session_expiry_interval, connack.unwrap_or(connect));
+        pair.publish(1, "a").unwrap();
+        pair.publish(2, "b").unwrap();
+        pair.sent();
+        pair.message(2, 9, "in");
+        if disconnect.is_some() {
+            pair.disconnect(ReasonCode::NORMAL_DISCONNECTION, expiry(disconnect).as_slice()).unwrap();
+        }
+        assert_eq!(pair.connect(&options), if kept { "CONNECT c" } else { "CONNECT c clean" });
+        if !kept {
+            assert_eq!(pair.connack(false, &[]), ["Connected"], "nothing was lost");
+            assert_eq!(pair.sent(), ["PUBLISH #1 q1 t a"]);
+            assert_eq!(pair.outcomes(), ["Publish #2 Unknown"]);
+            assert_eq!(pair.message(2, 9, "new"), ["Message q2 t new"]);
+        }
+    }
+}
+
+#[test]
+fn a_clean_session_of_3_1_1_is_not_there_for_5_0() {
+    for (keep, connect) in [(false, "CONNECT c clean"), (true, "CONNECT c")] {
+        let mut pair = Pair::connected_as(&options(ProtocolVersion::V3_1_1).keep_session(keep));
+        assert_eq!(pair.machine.limits().session_expiry_interval, if keep { u32::MAX } else { 0 });
+        assert_eq!(pair.connect(&options(ProtocolVersion::V5_0)), connect);
     }
 }
