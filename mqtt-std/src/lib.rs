@@ -25,6 +25,7 @@
 
 mod client;
 mod driver;
+mod early;
 mod error;
 mod link;
 mod message;

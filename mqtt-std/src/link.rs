@@ -141,7 +141,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let _ = state.machine.handle_timeout(now);
         state.unstall(now);
         self.take_input(&mut state, now);
-        state.acknowledge_taken();
+        state.acknowledge_taken(now);
         state.resolve_outcomes();
         state.send_unsubscribe();
         state.fill_outbox(now);
@@ -158,6 +158,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 
     /// Gives what was read to the machine, as long as nothing holds it up.
     fn take_input(&mut self, state: &mut State, now: Instant) {
+        let patience = now.plus_millis(u64::try_from(self.stall_timeout.as_millis()).unwrap_or(u64::MAX));
         while !state.is_held_up() {
             let (input, len) = match self.framing.next(&self.input, self.maximum_packet_size) {
                 Ok(Some(found)) => found,
@@ -167,19 +168,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     break;
                 }
             };
-            let State { machine, routes, replies, statistics, stalled, tickets, .. } = state;
+            let State { machine, routes, replies, statistics, stalled, tickets, early, .. } = state;
             match machine.receive(now, input) {
                 Ok(Some(Event::Message(message))) => {
                     statistics.received += 1;
                     // Without a stream it comes back at once.
                     let ticket = message.acknowledgement.map(|token| tickets.give(Some(token), message.payload.len()));
                     let queues = routes.matching(message.topic);
-                    if queues.is_empty() {
-                        statistics.unrouted += 1;
-                    } else {
-                        let until = now.plus_millis(u64::try_from(self.stall_timeout.as_millis()).unwrap_or(u64::MAX));
-                        let message = Message::new(&message);
-                        *stalled = Some(Stalled { message, ticket, queues: queues.into(), until });
+                    match ticket {
+                        ticket if !queues.is_empty() => {
+                            let (message, queues) = (Message::new(&message), queues.into());
+                            *stalled = Some(Stalled { message, ticket, queues, until: patience });
+                        }
+                        Some(ticket) if early.may_wait(now) && tickets.may_wait() => {
+                            early.push(Message::new(&message), ticket);
+                        }
+                        _ => statistics.unrouted += 1,
                     }
                 }
                 Ok(Some(Event::Published { packet_identifier, reason_code, .. })) => {
@@ -194,6 +198,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 Ok(Some(Event::Connected(connected))) => {
                     let present = connected.session_present;
                     statistics.connections += 1;
+                    early.connected(patience);
                     self.connected_at = Some(tokio::time::Instant::now());
                     (self.on_connected)(present);
                 }
@@ -296,7 +301,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let state = self.shared.lock();
         let machine = state.machine.poll_timeout();
         let stall = state.stalled.as_ref().map(|stalled| stalled.until);
-        let moments = [machine, stall].into_iter().flatten().map(|moment| self.shared.at(moment));
+        let moments =
+            [machine, stall, state.early.deadline()].into_iter().flatten().map(|moment| self.shared.at(moment));
         moments.chain(state.shutdown).chain(self.last_words_until).min()
     }
 }

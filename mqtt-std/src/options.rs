@@ -121,9 +121,9 @@ impl Options {
     /// Keeps the session at the broker and resumes it, as `mosquitto_sub -c` does: the first connection too takes up what the
     /// broker has for the Client Identifier. In 3.1.1 this is Clean Session 0; default: no.
     ///
-    /// What the broker kept comes right behind the connection. Have a stream for it by then: with
-    /// [`Client::connect_retrying`](crate::Client::connect_retrying), which returns before there is a connection, and then
-    /// `subscribe`. What no stream matches is acknowledged and counted.
+    /// What the broker kept comes right behind the connection. At QoS 1 and 2 it waits for its stream, unacknowledged, for
+    /// [`stall_timeout`](Self::stall_timeout) from the first connection on: subscribe by then. What no stream matches is
+    /// acknowledged after that, and counted.
     #[must_use]
     pub const fn keep_session(mut self) -> Self {
         self.keep_session = true;

@@ -11,6 +11,7 @@ use mqtt_core::{
 };
 use tokio::sync::{Notify, oneshot};
 
+use crate::early::Early;
 use crate::error::Error;
 use crate::message::Message;
 use crate::options::Options;
@@ -48,6 +49,7 @@ pub(crate) struct State {
     /// A message that some full streams have not taken yet. It was received, so it outlives the connection.
     pub(crate) stalled: Option<Stalled>,
     pub(crate) tickets: Arc<Tickets>,
+    pub(crate) early: Early,
     /// Filters whose streams are gone, until there is room for the UNSUBSCRIBE.
     unwanted: Vec<Box<str>>,
     keep_session: bool,
@@ -115,6 +117,7 @@ impl Shared {
             routes: Routes::default(),
             stalled: None,
             tickets: Tickets::new(usize::from(options.in_flight).max(WAITING), options.storage),
+            early: Early::new(options.keep_session),
             unwanted: Vec::new(),
             keep_session: options.keep_session,
             statistics: Statistics::default(),
@@ -273,10 +276,11 @@ impl State {
         match self.machine.subscribe(&SubscribeRequest::new(filters)) {
             Ok(id) => {
                 for filter in filters {
-                    let filter = filter.filter.as_str();
-                    self.unwanted.retain(|unwanted| **unwanted != *filter);
+                    let text = filter.filter.as_str();
+                    self.unwanted.retain(|unwanted| **unwanted != *text);
                     // Before the answer: a retained message comes right behind it.
-                    self.routes.add(filter, queue);
+                    self.routes.add(text, queue);
+                    self.early.hand_over(filter.filter, queue);
                 }
                 Ok(Some(self.replies.of_request(id)))
             }
@@ -360,8 +364,9 @@ impl State {
         self.stalled.is_some() && self.machine.is_connected()
     }
 
-    /// Acknowledges what all streams have taken.
-    pub(crate) fn acknowledge_taken(&mut self) {
+    /// Acknowledges what all streams have taken, and what waits for none any longer.
+    pub(crate) fn acknowledge_taken(&mut self, now: Instant) {
+        self.statistics.unrouted = self.statistics.unrouted.saturating_add(self.early.expire(now));
         for token in self.tickets.take_returned() {
             // Stale: the connection is another one, and the broker sends it again or has forgotten it.
             let _ = self.machine.acknowledge(token, ReasonCode::SUCCESS);

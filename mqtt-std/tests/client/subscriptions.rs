@@ -1,5 +1,7 @@
 //! Subscribing, and the end of it.
 
+use core::time::Duration;
+
 use mqtt_core::AckKind;
 use mqtt_std::{Client, Error, QoS, ReasonCode};
 
@@ -158,6 +160,51 @@ fn what_comes_right_behind_connack_or_suback_reaches_its_stream() {
             let mut stream = subscribe.await.unwrap();
             assert_eq!(next(&mut stream).await, "a kept");
             assert_eq!(next(&mut stream).await, "a retained");
+        }
+    });
+}
+
+#[test]
+fn what_a_kept_session_brings_waits_for_its_stream() {
+    run(async || {
+        for version in BOTH {
+            let clock = Clock::stop();
+            let peer = Peer::new(version).await;
+            let (client, mut link) = peer.connect(peer.options().keep_session()).await;
+            link.publish("a/1", QoS::ExactlyOnce, 1, "x").await;
+            link.publish("nobody", QoS::ExactlyOnce, 2, "x").await;
+            link.publish("b", QoS::AtLeastOnce, 3, "x").await;
+            link.publish("a/2", QoS::AtLeastOnce, 4, "x").await;
+            link.publish("a/3", QoS::AtMostOnce, 0, "x").await;
+            until(|| client.statistics().received == 5).await;
+            assert_eq!(client.statistics().unrouted, 1, "at QoS 0 it would wait for nothing");
+            let both = async {
+                let a = client.subscribe("a/+", QoS::ExactlyOnce).await.unwrap();
+                (a, client.subscribe("b", QoS::ExactlyOnce).await.unwrap())
+            };
+            let mut acknowledged = Vec::new();
+            let answers = async {
+                for _ in 0..5 {
+                    let line = link.receive().await;
+                    if line.starts_with("SUBSCRIBE") {
+                        link.suback(peer::number(&line), &[2]).await;
+                    } else {
+                        acknowledged.push(line);
+                    }
+                }
+            };
+            let ((mut a, mut b), ()) = tokio::join!(both, answers);
+            acknowledged.sort();
+            assert_eq!(acknowledged, ["PUBACK #3", "PUBACK #4", "PUBREC #1"]);
+            assert_eq!(next(&mut a).await, "a/1 x");
+            assert_eq!(next(&mut a).await, "a/2 x");
+            assert_eq!(next(&mut b).await, "b x");
+            // trap C10
+            clock.pass(Duration::from_secs(30)).await;
+            link.expect("PUBREC #2").await;
+            link.publish("nobody", QoS::AtLeastOnce, 5, "x").await;
+            link.expect("PUBACK #5").await;
+            assert_eq!(client.statistics().unrouted, 3);
         }
     });
 }

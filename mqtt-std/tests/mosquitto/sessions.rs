@@ -53,9 +53,8 @@ fn a_session_that_is_kept_is_there_for_the_next_process() {
     run(BOTH, Config::PLAIN, async |broker, version| {
         let publisher = connect(broker, version, "publisher").await;
         let kept = || options(broker.port(), version, "subscriber").keep_session();
-        for round in 0..2 {
-            // A stream that is there before the connection misses nothing of what the broker has kept.
-            let subscriber = Client::connect_retrying(kept()).unwrap();
+        for round in 0..3 {
+            let subscriber = Client::connect(kept()).await.unwrap();
             let mut stream = subscriber.subscribe("t/#", QoS::ExactlyOnce).await.unwrap();
             if round > 0 {
                 for number in 0..10 {

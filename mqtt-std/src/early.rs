@@ -1,0 +1,69 @@
+//! Messages of a kept session that come before their streams.
+//!
+//! What the broker has kept comes right behind the first CONNACK, and the application subscribes when it gets to it. Until
+//! then messages at QoS 1 and 2 wait here, unacknowledged, so that the Receive Maximum bounds them; for a while only, because
+//! the session may have subscriptions that nobody wants any more.
+
+use std::sync::Arc;
+
+use mqtt_core::{Instant, TopicFilter, TopicName};
+
+use crate::message::Message;
+use crate::routes::Queue;
+use crate::tickets::Ticket;
+
+#[derive(Debug)]
+pub(crate) struct Early {
+    session_is_kept: bool,
+    /// Until when they wait, from the first connection on.
+    until: Option<Instant>,
+    messages: Vec<(Message, Arc<Ticket>)>,
+}
+
+impl Early {
+    pub(crate) const fn new(session_is_kept: bool) -> Self {
+        Self { session_is_kept, until: None, messages: Vec::new() }
+    }
+
+    /// There is a connection; only the first one matters.
+    pub(crate) fn connected(&mut self, until: Instant) {
+        if self.session_is_kept {
+            self.until.get_or_insert(until);
+        }
+    }
+
+    /// Tells whether a message that no stream matches may wait for one.
+    pub(crate) fn may_wait(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+
+    pub(crate) fn push(&mut self, message: Message, ticket: Arc<Ticket>) {
+        self.messages.push((message, ticket));
+    }
+
+    /// There is a stream for this filter.
+    pub(crate) fn hand_over(&mut self, filter: TopicFilter<'_>, queue: &Queue) {
+        self.messages.retain(|(message, ticket)| {
+            let matches = TopicName::new(message.topic()).is_ok_and(|topic| filter.matches(topic));
+            if matches {
+                queue.push(message, Some(ticket), false);
+            }
+            !matches
+        });
+    }
+
+    /// When [`expire`](Self::expire) has work.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.until.filter(|_| !self.messages.is_empty())
+    }
+
+    /// Gives up those that have waited long enough, and tells how many they were.
+    pub(crate) fn expire(&mut self, now: Instant) -> u64 {
+        if self.may_wait(now) {
+            return 0;
+        }
+        let expired = self.messages.len() as u64;
+        self.messages.clear(); // tickets come back
+        expired
+    }
+}
