@@ -1,5 +1,7 @@
 //! How a connection is made.
 
+use core::fmt;
+
 use crate::packet::Will;
 use crate::property::Property;
 use crate::version::ProtocolVersion;
@@ -18,7 +20,7 @@ use crate::version::ProtocolVersion;
 /// const OPTIONS: ConnectOptions<'static> = ConnectOptions::new("pump-7").keep_alive(30).session_expiry_interval(3_600);
 /// assert_eq!(OPTIONS.keep_alive, 30);
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ConnectOptions<'a> {
     /// See [`new`](Self::new).
@@ -235,6 +237,22 @@ impl<'a> ConnectOptions<'a> {
     }
 }
 
+impl fmt::Debug for ConnectOptions<'_> {
+    /// What says who connects and how; no password, no Authentication Data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectOptions")
+            .field("client_identifier", &self.client_identifier)
+            .field("version", &self.version)
+            .field("clean_start", &self.clean_start)
+            .field("keep_session", &self.keep_session)
+            .field("session_expiry_interval", &self.session_expiry_interval)
+            .field("keep_alive", &self.keep_alive)
+            .field("user_name", &self.user_name)
+            .field("has_password", &self.password.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 /// When CONNECT of 5.0 asks for a new session, §3.1.2.4.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -258,4 +276,31 @@ pub enum Acknowledge {
     AtOnce,
     /// When the application says so.
     ByApplication,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::Connect;
+    use crate::property::Properties;
+    use std::format;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let options = ConnectOptions::new("pump-7").user_name("alice").password(b"secret");
+        let connect = Connect {
+            version: ProtocolVersion::V5_0,
+            clean_start: true,
+            keep_alive: 60,
+            client_identifier: "pump-7",
+            properties: Properties::EMPTY,
+            will: None,
+            user_name: Some("alice"),
+            password: Some(b"secret"),
+        };
+        let numbers = format!("{:?}", b"secret");
+        for shown in [format!("{options:?}"), format!("{connect:?}")] {
+            assert!(shown.contains("alice") && !shown.contains("secret") && !shown.contains(&numbers), "{shown}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! CONNECT and the Will in it, §3.1.
 
+use core::fmt;
+
 use super::fixed_header::check_sender;
 use super::{PacketType, Sender};
 use crate::codec::reader::Reader;
@@ -10,8 +12,7 @@ use crate::types::{QoS, TopicName};
 use crate::version::ProtocolVersion;
 
 /// The first packet of a connection, §3.1.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Connect<'a> {
     /// The version that all packets of the connection are written in. It counts for this packet too, whatever version
     /// a call is given beside it.
@@ -30,6 +31,38 @@ pub struct Connect<'a> {
     pub user_name: Option<&'a str>,
     /// The Password; empty is not absent. 3.1.1: only with a User Name.
     pub password: Option<&'a [u8]>,
+}
+
+impl fmt::Debug for Connect<'_> {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("version", &self.version)
+            .field("clean_start", &self.clean_start)
+            .field("keep_alive", &self.keep_alive)
+            .field("client_identifier", &self.client_identifier)
+            .field("properties", &self.properties)
+            .field("will", &self.will)
+            .field("user_name", &self.user_name)
+            .field("has_password", &self.password.is_some())
+            .finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Connect<'_> {
+    /// Without the password.
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Connect {{ version: {}, clean_start: {}, keep_alive: {}, client_identifier: {}, has_password: {} }}",
+            self.version,
+            self.clean_start,
+            self.keep_alive,
+            self.client_identifier,
+            self.password.is_some()
+        );
+    }
 }
 
 /// What the Server publishes if the connection is lost, §3.1.2.5.
