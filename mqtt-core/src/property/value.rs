@@ -226,10 +226,12 @@ impl<'a> Property<'a> {
                 measure.add(variable_byte_integer::encoded_len(value));
                 value != 0 && value <= variable_byte_integer::MAX
             }
-            Value::Text(text) => {
-                measure.string(text)?;
-                !matches!(identifier.shape(), Shape::TopicName) || TopicName::new(text).is_ok()
+            // What is a Topic Name has no U+0000 either: one search is enough.
+            Value::Text(text) if matches!(identifier.shape(), Shape::TopicName) => {
+                measure.binary(text.as_bytes())?;
+                TopicName::new(text).is_ok()
             }
+            Value::Text(text) => measure.string(text).map(|()| true)?,
             Value::Binary(bytes) => measure.binary(bytes).map(|()| true)?,
             Value::Pair(name, value) => measure.string(name).and_then(|()| measure.string(value)).map(|()| true)?,
         };
