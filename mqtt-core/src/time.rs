@@ -28,6 +28,7 @@ impl Instant {
 
     /// The moment `milliseconds` later, or the last one there is.
     #[must_use]
+    #[inline(never)] // 64 bits on a processor of 32, and many callers: 100 bytes of flash
     pub const fn plus_millis(self, milliseconds: u64) -> Self {
         Self(self.0.saturating_add(milliseconds))
     }

@@ -65,10 +65,10 @@ impl KeepAlive {
 
     /// Some bytes have left: a long write is alive.
     pub(crate) const fn bytes_sent(&mut self, now: Instant) {
-        let until = self.from(now);
-        match &mut self.ping {
-            Ping::Due(by) | Ping::Leaving(by) => *by = until,
-            _ => {}
+        match self.ping {
+            Ping::Quiet | Ping::Asked => {}
+            Ping::Due(_) => self.ping = Ping::Due(self.from(now)),
+            Ping::Leaving(_) => self.ping = Ping::Leaving(self.from(now)),
         }
     }
 

@@ -147,8 +147,7 @@ impl<'a> Properties<'a> {
         let mut seen = Seen::none(scope);
         if self.without_diagnostics {
             for property in *self {
-                seen.accept(property.identifier()).map_err(Refused::encode_error)?;
-                property.measure(&mut measure)?;
+                measure_list(&[property], &mut seen, &mut measure)?;
             }
             return measure.remaining_length();
         }
@@ -158,10 +157,7 @@ impl<'a> Properties<'a> {
         while let Some(identifier) = next_identifier(&mut encoded) {
             seen.accept(identifier).map_err(Refused::encode_error)?;
         }
-        for property in self.list {
-            seen.accept(property.identifier()).map_err(Refused::encode_error)?;
-            property.measure(&mut measure)?;
-        }
+        measure_list(self.list, &mut seen, &mut measure)?;
         measure.remaining_length()
     }
 
@@ -202,14 +198,12 @@ impl<'a> Properties<'a> {
     pub(crate) fn write_block(&self, writer: &mut Writer<'_>) {
         if self.without_diagnostics {
             for property in *self {
-                property.write(writer);
+                write_list(&[property], writer);
             }
             return;
         }
         writer.bytes(self.encoded);
-        for property in self.list {
-            property.write(writer);
-        }
+        write_list(self.list, writer);
     }
 }
 
@@ -310,6 +304,21 @@ fn check(encoded: &[u8], scope: Scope) -> Result<(), DecodeError> {
         seen.accept(identifier).map_err(Refused::decode_error)?;
     }
     Ok(())
+}
+
+/// Adds up properties to be written; checks each, and that it may stand here.
+fn measure_list(list: &[Property<'_>], seen: &mut Seen, measure: &mut Measure) -> Result<(), EncodeError> {
+    for property in list {
+        seen.accept(property.identifier()).map_err(Refused::encode_error)?;
+        property.measure(measure)?;
+    }
+    Ok(())
+}
+
+fn write_list(list: &[Property<'_>], writer: &mut Writer<'_>) {
+    for property in list {
+        property.write(writer);
+    }
 }
 
 /// The properties met so far in a block.

@@ -205,7 +205,7 @@ impl<'a> Property<'a> {
     }
 
     /// Adds what the property takes on the wire, and checks it: its identifier is one byte.
-    #[inline(always)] // one caller each on the way of a message: a call costs as much as the work
+    #[inline(always)] // the one caller is a loop: a call costs as much as the work
     pub(super) fn measure(&self, measure: &mut Measure) -> Result<(), EncodeError> {
         let identifier = self.identifier();
         measure.add(1);
@@ -238,7 +238,7 @@ impl<'a> Property<'a> {
         if in_range { Ok(()) } else { Err(EncodeError::PropertyValue(identifier)) }
     }
 
-    #[inline(always)] // one caller each on the way of a message: a call costs as much as the work
+    #[inline(always)] // the one caller is a loop: a call costs as much as the work
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         writer.u8(self.identifier() as u8);
         match self.value() {
