@@ -1,7 +1,7 @@
 //! The task behind a client: one connection after another.
 
 use core::future::Future;
-use core::task::Poll;
+use core::task::{Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -162,22 +162,54 @@ impl Driver {
         let mut future = core::pin::pin!(future);
         let mut sleep = core::pin::pin!(tokio::time::sleep(Duration::ZERO));
         core::future::poll_fn(|cx| {
-            if let Poll::Ready(value) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(value));
+            loop {
+                if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                    return Poll::Ready(Some(value));
+                }
+                let deadline = match self.idle(cx.waker()) {
+                    Idle::Over => return Poll::Ready(None),
+                    Idle::Until(None) => return Poll::Pending,
+                    Idle::Until(Some(deadline)) => deadline,
+                };
+                if sleep.deadline() != deadline {
+                    sleep.as_mut().reset(deadline);
+                }
+                if sleep.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
             }
-            let mut state = self.shared.lock();
-            state.set_driver(cx.waker());
-            match state.shutdown {
-                None => return Poll::Pending,
-                Some(deadline) if state.is_drained() || Instant::now() >= deadline => return Poll::Ready(None),
-                Some(deadline) if sleep.deadline() != deadline => sleep.as_mut().reset(deadline),
-                Some(_) => {}
-            }
-            drop(state);
-            sleep.as_mut().poll(cx).map(|()| None)
         })
         .await
     }
+
+    /// What is to be done without a connection: messages expire, and the client may be shut down.
+    fn idle(&self, waker: &Waker) -> Idle {
+        let now = self.shared.now();
+        let mut state = self.shared.lock();
+        state.set_driver(waker);
+        let load = state.load();
+        state.expire(now);
+        state.resolve_outcomes();
+        let lighter = state.load().is_lighter_than(load);
+        let (shutdown, drained) = (state.shutdown, state.is_drained());
+        let expiry = state.expiry_check.map(|at| self.shared.at(at));
+        drop(state);
+        if lighter {
+            self.shared.room.notify_waiters();
+        }
+        if shutdown.is_some_and(|deadline| drained || Instant::now() >= deadline) {
+            return Idle::Over;
+        }
+        Idle::Until(shutdown.into_iter().chain(expiry).min())
+    }
+}
+
+/// See [`Driver::idle`].
+enum Idle {
+    /// The client is shut down.
+    Over,
+    /// There is something to do then, if at any time.
+    Until(Option<Instant>),
 }
 
 enum Next {

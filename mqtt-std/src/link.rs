@@ -139,6 +139,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let (now, load) = (shared.now(), state.load());
         // Also while there is always something to read or to write. What it finds is found below.
         let _ = state.machine.handle_timeout(now);
+        state.expire(now);
         state.unstall(now);
         self.take_input(&mut state, now);
         state.acknowledge_taken(now);
@@ -301,8 +302,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let state = self.shared.lock();
         let machine = state.machine.poll_timeout();
         let stall = state.stalled.as_ref().map(|stalled| stalled.until);
-        let moments =
-            [machine, stall, state.early.deadline()].into_iter().flatten().map(|moment| self.shared.at(moment));
+        let moments = [machine, stall, state.early.deadline(), state.expiry_check];
+        let moments = moments.into_iter().flatten().map(|moment| self.shared.at(moment));
         moments.chain(state.shutdown).chain(self.last_words_until).min()
     }
 }

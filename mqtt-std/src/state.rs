@@ -53,6 +53,8 @@ pub(crate) struct State {
     /// Filters whose streams are gone, until there is room for the UNSUBSCRIBE.
     unwanted: Vec<Box<str>>,
     keep_session: bool,
+    /// When messages are looked at for their expiry next; only while some may wait that have one.
+    pub(crate) expiry_check: Option<Instant>,
     pub(crate) statistics: Statistics,
     driver: Option<Waker>,
     pub(crate) shutdown: Option<tokio::time::Instant>,
@@ -120,6 +122,7 @@ impl Shared {
             early: Early::new(options.keep_session),
             unwanted: Vec::new(),
             keep_session: options.keep_session,
+            expiry_check: None,
             statistics: Statistics::default(),
             driver: None,
             shutdown: None,
@@ -209,6 +212,16 @@ impl State {
         }
     }
 
+    /// Ends what has expired, once in a while: a message has seconds to live, and looking at all that wait takes time.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        if !self.expiry_check.is_some_and(|at| now >= at) {
+            return;
+        }
+        self.machine.expire(now);
+        let waiting = self.machine.session.outgoing_len() > 0;
+        self.expiry_check = waiting.then(|| now.plus_millis(EXPIRY_CHECK));
+    }
+
     /// Takes a message over. `Ok(None)`: no room now.
     pub(crate) fn publish(
         &mut self,
@@ -225,6 +238,9 @@ impl State {
         match self.machine.publish(now, &request, Body::Stored(publication.payload.clone())) {
             Ok(id) => {
                 self.statistics.published += 1;
+                if request.message_expiry_interval.is_some() {
+                    self.expiry_check.get_or_insert_with(|| now.plus_millis(EXPIRY_CHECK));
+                }
                 Ok(Some(Some(self.replies.of_publish(id))))
             }
             Err(error) if self.passes(error) => Ok(None),
@@ -490,6 +506,9 @@ impl Load {
         self.exchanges < before.exchanges || self.bytes < before.bytes || self.queued < before.queued
     }
 }
+
+/// Milliseconds between two looks at what may have expired.
+const EXPIRY_CHECK: u64 = 1_000;
 
 /// At least so many messages may wait beyond the capacity of streams; beyond that nothing is read.
 const WAITING: usize = 1024;

@@ -1,6 +1,6 @@
 //! Between two connections, and where a bound can never be met.
 
-use mqtt_std::{Client, Delivered, Error, QoS, UsageError};
+use mqtt_std::{Client, Delivered, Error, Outcome, QoS, UsageError};
 
 use super::support::*;
 
@@ -67,5 +67,21 @@ fn a_shutdown_may_take_for_ever() {
     run(async || {
         let client = Client::connect_retrying(Reserved::new().options()).unwrap();
         assert_eq!(client.shutdown(core::time::Duration::MAX).await.unwrap().undelivered, 0);
+    });
+}
+
+#[test]
+fn a_message_expires_without_a_connection() {
+    run(async || {
+        let clock = Clock::stop();
+        let nobody = Reserved::new();
+        let client = Client::connect_retrying(nobody.options()).unwrap();
+        let publish = |seconds| client.publish("t", "x").qos(QoS::AtLeastOnce).message_expiry_interval(seconds).send();
+        let (short, long) = (publish(2).await.unwrap(), publish(20).await.unwrap());
+        let (short, after) = clock.until_over(short).await;
+        assert!(matches!(short, Err(Error::NotDelivered(Outcome::Expired))), "{short:?}");
+        assert!(after.as_secs() < 5, "{after:?}");
+        let (long, _) = clock.until_over(long).await;
+        assert!(matches!(long, Err(Error::NotDelivered(Outcome::Expired))), "{long:?}");
     });
 }
