@@ -5,7 +5,8 @@ use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
 use crate::error::EncodeError;
 use crate::maybe::Maybe;
 use crate::packet::{
-    Delivery, Disconnect, PacketType, Publish, Sender, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
+    Delivery, Disconnect, EncodeWithin, PacketType, Publish, Sender, Subscribe, Subscriptions, TopicFilters,
+    Unsubscribe,
 };
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::request::{Body, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};

@@ -84,22 +84,4 @@ impl<'a> Disconnect<'a> {
         }
         Ok(len)
     }
-
-    /// [`Packet::encode_within`](super::Packet::encode_within), of this packet alone: a client's image has no other then.
-    pub(crate) fn encode_within(
-        mut self,
-        version: ProtocolVersion,
-        sender: Sender,
-        maximum: Option<u32>,
-        out: &mut [u8],
-    ) -> Result<usize, EncodeError> {
-        let fits = |len: usize| maximum.is_none_or(|maximum| len <= maximum as usize);
-        if !fits(self.encoded_len(version, sender)?) {
-            self.properties = self.properties.without_diagnostics();
-            if !fits(self.encoded_len(version, sender)?) {
-                return Err(EncodeError::PacketTooLarge);
-            }
-        }
-        self.encode(version, sender, out)
-    }
 }

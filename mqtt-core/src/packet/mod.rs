@@ -14,6 +14,7 @@ mod publish;
 mod suback;
 mod subscribe;
 mod unsubscribe;
+mod within;
 
 pub use ack::{Ack, AckKind};
 pub use auth::Auth;
@@ -25,6 +26,7 @@ pub use publish::{Delivery, Publish};
 pub use suback::{Suback, Unsuback};
 pub use subscribe::{RetainHandling, Subscribe, Subscription, SubscriptionOptions, Subscriptions};
 pub use unsubscribe::{TopicFilters, Unsubscribe};
+pub(crate) use within::EncodeWithin;
 
 use crate::codec::reader::Reader;
 use crate::codec::writer::Writer;
@@ -195,47 +197,6 @@ impl<'a> Packet<'a> {
             Self::Disconnect(disconnect) => disconnect.encode(version, sender, out),
             Self::Auth(auth) => auth.encode(version, sender, out),
         }
-    }
-}
-
-impl Packet<'_> {
-    /// Writes the packet, if it has at most `maximum` bytes; an acknowledgement, SUBACK, UNSUBACK, DISCONNECT or AUTH that would be
-    /// larger is written without its Reason String and User Properties, as §3.4.2.2.2 and its like demand.
-    ///
-    /// # Errors
-    /// `PacketTooLarge` if it is larger all the same, and those of [`encode`](Self::encode). Nothing is written then.
-    pub fn encode_within(
-        &self,
-        version: ProtocolVersion,
-        sender: Sender,
-        maximum: Option<u32>,
-        out: &mut [u8],
-    ) -> Result<usize, EncodeError> {
-        match self {
-            Self::Disconnect(disconnect) => return disconnect.encode_within(version, sender, maximum, out),
-            Self::Auth(auth) => return auth.encode_within(version, sender, maximum, out),
-            _ => {}
-        }
-        let fits = |len: usize| maximum.is_none_or(|maximum| len <= maximum as usize);
-        if fits(self.encoded_len(version, sender)?) {
-            return self.encode(version, sender, out);
-        }
-        let short = self.without_diagnostics();
-        if fits(short.encoded_len(version, sender)?) {
-            return short.encode(version, sender, out);
-        }
-        Err(EncodeError::PacketTooLarge)
-    }
-
-    fn without_diagnostics(mut self) -> Self {
-        let properties = match &mut self {
-            Self::Ack(packet) => &mut packet.properties,
-            Self::Suback(packet) => &mut packet.properties,
-            Self::Unsuback(packet) => &mut packet.properties,
-            _ => return self,
-        };
-        *properties = properties.without_diagnostics();
-        self
     }
 }
 
