@@ -145,7 +145,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         state.acknowledge_taken(now);
         state.resolve_outcomes();
         state.send_unsubscribe();
+        let refused = state.machine.connection.refused_renewals();
         state.fill_outbox(now);
+        if state.machine.connection.refused_renewals() != refused {
+            state.end_refused();
+        }
         // What could not be sent has its outcome by now.
         state.resolve_outcomes();
         let end = self.check_end(&mut state);
@@ -207,9 +211,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     tracing::warn!(topic = %message.topic, payload_len, "message is too large and was skipped");
                     statistics.skipped += 1;
                 }
-                Ok(Some(Event::Renewed { refused, .. })) if refused > 0 => {
-                    tracing::warn!(refused, "the broker refused to renew subscriptions");
-                }
+                Ok(Some(Event::Renewed { refused, .. })) if refused > 0 => state.end_refused(),
                 // What ends the connection is found by `check_end`.
                 Ok(_) | Err(ReceiveError::Connection(_)) => {}
                 Err(ReceiveError::NotReady) => break,

@@ -35,6 +35,20 @@ impl Routes {
         gone.into_iter().filter(alone).map(|route| route.filter).collect()
     }
 
+    /// The broker has no subscription with this filter any more: streams that have it end once their messages are read. Other
+    /// filters of theirs are returned as by [`remove`](Self::remove).
+    pub(crate) fn refuse(&mut self, filter: &str) -> Vec<Box<str>> {
+        let refused: Vec<_> =
+            self.routes.iter().filter(|route| *route.filter == *filter).map(|route| Arc::clone(&route.queue)).collect();
+        let mut others = Vec::new();
+        for queue in refused {
+            queue.close(false);
+            others.extend(self.remove(&queue));
+        }
+        others.retain(|other| **other != *filter);
+        others
+    }
+
     /// The streams that get a message with this topic, each once.
     pub(crate) fn matching(&self, topic: TopicName<'_>) -> Vec<Arc<Queue>> {
         let mut queues: Vec<Arc<Queue>> = Vec::new();

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use mqtt_core::{
-    Body, ConnectOptions, EncodeError, Instant, Machine, Property, PublishRequest, QoS, ReasonCode, SubscribeRequest,
-    Subscription, TopicFilter, TransmitPayload, UnsubscribeRequest, UsageError,
+    Body, ConnectOptions, EncodeError, Instant, Machine, Property, PublishRequest, QoS, ReasonCode, Renewal,
+    SubscribeRequest, Subscription, SubscriptionList as _, TopicFilter, TransmitPayload, UnsubscribeRequest,
+    UsageError,
 };
 use tokio::sync::{Notify, oneshot};
 
@@ -334,6 +335,29 @@ impl State {
             Ok(_) => {}
         }
         self.unwanted.clear();
+    }
+
+    /// Ends the streams of subscriptions that this broker, which lost the session, did not renew.
+    pub(crate) fn end_refused(&mut self) {
+        let list = &self.machine.subscriptions;
+        let refused: Vec<_> = (0..list.len())
+            .filter_map(|index| match (list.renewal(index)?, list.get(index)?) {
+                (Renewal::Refused(reason), (subscription, _)) => {
+                    Some((Box::<str>::from(subscription.filter.as_str()), reason))
+                }
+                _ => None,
+            })
+            .collect();
+        for (filter, reason) in refused {
+            tracing::warn!(%filter, %reason, "a subscription was not renewed");
+            let others = self.routes.refuse(&filter);
+            if let Ok(filter) = TopicFilter::new(&filter) {
+                self.machine.subscriptions.remove(filter);
+            }
+            if !others.is_empty() {
+                self.unsubscribe(others);
+            }
+        }
     }
 
     /// Puts the message that is held up into the streams that have room for it.

@@ -41,7 +41,8 @@ impl Subscription {
         &self.granted
     }
 
-    /// Waits for the next message; `None` once the client is closed and all messages were taken.
+    /// Waits for the next message; `None` once all messages were taken and no more will come: the client is closed, or a broker
+    /// that lost the session has refused to renew the subscription.
     ///
     /// May be dropped at any moment: no message is lost.
     pub async fn next(&mut self) -> Option<Message> {

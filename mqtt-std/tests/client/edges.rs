@@ -85,3 +85,26 @@ fn a_message_expires_without_a_connection() {
         assert!(matches!(long, Err(Error::NotDelivered(Outcome::Expired))), "{long:?}");
     });
 }
+
+#[test]
+fn a_stream_whose_subscription_is_not_renewed_ends() {
+    run(async || {
+        for version in BOTH {
+            let peer = Peer::new(version).await;
+            let (client, mut link) = peer.connect(peer.options()).await;
+            let (a, _) = tokio::join!(client.subscribe("a", QoS::AtLeastOnce), link.grant("a q1"));
+            let (b, _) = tokio::join!(client.subscribe("b", QoS::AtLeastOnce), link.grant("b q1"));
+            let (mut a, mut b) = (a.unwrap(), b.unwrap());
+            drop(link);
+            let mut link = peer.welcome(false).await;
+            for _ in 0..2 {
+                let line = link.receive().await;
+                let code = if line.contains("a q1") { 0x80 } else { 1 };
+                link.suback(peer::number(&line), &[code]).await;
+            }
+            link.publish("b", QoS::AtMostOnce, 0, "x").await;
+            assert_eq!(next(&mut b).await, "b x");
+            assert_eq!(a.next().await, None);
+        }
+    });
+}
