@@ -215,7 +215,7 @@ impl State {
 
     /// Ends what has expired, once in a while: a message has seconds to live, and looking at all that wait takes time.
     pub(crate) fn expire(&mut self, now: Instant) {
-        if !self.expiry_check.is_some_and(|at| now >= at) {
+        if self.expiry_check.is_none_or(|at| now < at) {
             return;
         }
         self.machine.expire(now);
