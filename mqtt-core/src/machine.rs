@@ -288,6 +288,9 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
 
 /// The bytes that a [`Session`] takes with [`ArrayStorage`] of these capacities.
 ///
+/// With room for 4 exchanges in each direction and 512 bytes of messages it is 1,184 on a processor of 32 bits
+/// (`benches/size/run`).
+///
 /// ```
 /// // On a processor of 32 bits it is less: pointers play no part, alignment does.
 /// assert!(mqtt_core::session_size::<8, 8, 1024>() < 3 * 1024);
@@ -298,6 +301,8 @@ pub const fn session_size<const OUT: usize, const IN: usize, const BYTES: usize>
 }
 
 /// The bytes that a [`Connection`] takes with [`ArrayAliases`](crate::ArrayAliases) of these capacities.
+///
+/// Without aliases it is 240 on a processor of 32 bits, with two of 32 bytes in each direction 400 (`benches/size/run`).
 ///
 /// ```
 /// assert!(mqtt_core::connection_size::<0, 0, 0>() < 512);
