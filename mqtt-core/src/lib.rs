@@ -37,6 +37,9 @@
 //! while let Some(transmit) = machine.poll_transmit(now, &mut out)? {
 //!     // ... send out[..transmit.head_len] and the payload, then call `transmitted`
 //! }
+//! // Wait for bytes, for a command, or for the deadline: PINGREQ is due then, or the link is dead.
+//! let deadline = machine.poll_timeout().expect("Keep Alive is on");
+//! machine.handle_timeout(deadline)?;
 //! # Ok(())
 //! # }
 //! ```
@@ -83,7 +86,7 @@ pub use packet::{
 };
 pub use property::{Properties, PropertiesIter, Property, PropertyIdentifier};
 pub use reconnect::{Attempt, Backoff, ErrorClass, Fallback, GeneratedClientIdentifier, Loss};
-pub use request::{Body, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};
+pub use request::{Body, Payload, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};
 pub use session::{
     Acknowledgement, ArrayStorage, ArrayTable, Arrival, Command, CommandOutcome, DeliveryNumber, Exchange, Outcome,
     Record, RecordTicket, RecordedMessage, Session, Storage, StorageFull, Table,

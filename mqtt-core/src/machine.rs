@@ -7,7 +7,7 @@ use crate::connection::{
 use crate::error::EncodeError;
 use crate::options::ConnectOptions;
 use crate::property::Property;
-use crate::request::{Body, PublishRequest, SubscribeRequest, UnsubscribeRequest};
+use crate::request::{Body, Payload, PublishRequest, SubscribeRequest, UnsubscribeRequest};
 use crate::session::{
     Acknowledgement, ArrayStorage, CommandOutcome, DeliveryNumber, Record, RecordTicket, Session, Storage, StorageFull,
 };
@@ -161,7 +161,7 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
     pub fn publish_at_most_once(
         &mut self,
         request: &PublishRequest<'_>,
-        payload: Result<&[u8], u32>,
+        payload: Payload<'_>,
         out: &mut [u8],
     ) -> Result<Transmit, UsageError> {
         self.connection.publish_at_most_once(request, payload, out)

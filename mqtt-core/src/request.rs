@@ -114,6 +114,19 @@ pub enum Body<P> {
     },
 }
 
+/// The payload of a message at QoS 0, which is sent once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Payload<'a> {
+    /// These bytes.
+    Bytes(&'a [u8]),
+    /// As many bytes as `length` says, which the adapter sends behind the head: from a source that may be readable only once.
+    Source {
+        /// Bytes.
+        length: u32,
+    },
+}
+
 /// A SUBSCRIBE, §3.8.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use mqtt_core::{
-    Body, ConnectOptions, EncodeError, Instant, Machine, Property, PublishRequest, QoS, ReasonCode, Renewal,
+    Body, ConnectOptions, EncodeError, Instant, Machine, Payload, Property, PublishRequest, QoS, ReasonCode, Renewal,
     SubscribeRequest, Subscription, SubscriptionList as _, TopicFilter, TransmitPayload, UnsubscribeRequest,
     UsageError,
 };
@@ -270,11 +270,12 @@ impl State {
 
     fn send_at_most_once(&mut self, request: &PublishRequest<'_>, payload: &Bytes) -> Result<(), UsageError> {
         let machine = &mut self.machine;
-        let transmit = self.outbox.encode(|out| match machine.publish_at_most_once(request, Ok(payload), out) {
-            Ok(transmit) => Ok((Ok(transmit), transmit.head_len)),
-            Err(UsageError::Encode(error @ EncodeError::BufferTooSmall { .. })) => Err(error),
-            Err(error) => Ok((Err(error), 0)),
-        });
+        let transmit =
+            self.outbox.encode(|out| match machine.publish_at_most_once(request, Payload::Bytes(payload), out) {
+                Ok(transmit) => Ok((Ok(transmit), transmit.head_len)),
+                Err(UsageError::Encode(error @ EncodeError::BufferTooSmall { .. })) => Err(error),
+                Err(error) => Ok((Err(error), 0)),
+            });
         if transmit??.payload == TransmitPayload::Given {
             self.outbox.set_payload(payload.clone());
         }

@@ -53,11 +53,7 @@ where
     call(Machine::<S, A, L>::records_durable);
     call(Machine::<S, A, L>::record_failed);
     call(Machine::<S, A, L>::restore);
-    call(
-        |machine: &mut Machine<S, A, L>, request: &PublishRequest<'_>, payload: Result<&[u8], u32>, out: &mut [u8]| {
-            Machine::<S, A, L>::publish_at_most_once(machine, request, payload, out)
-        },
-    );
+    call(Machine::<S, A, L>::publish_at_most_once);
     call(|machine: &mut Machine<S, A, L>, now: Instant, request: &PublishRequest<'_>| {
         Machine::<S, A, L>::publish(machine, now, request, opaque())
     });

@@ -161,6 +161,7 @@ fn requests() {
     compared::<SubscribeRequest<'_>>();
     compared::<UnsubscribeRequest<'_>>();
     compared::<Body<&[u8]>>();
+    compared::<Payload<'_>>();
     derived::<TopicAliasUse>();
     call(TopicAliasUse::default);
 }

@@ -9,7 +9,7 @@ use crate::packet::{
     Unsubscribe,
 };
 use crate::property::{Properties, Property, PropertyIdentifier};
-use crate::request::{Body, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};
+use crate::request::{Body, Payload, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};
 use crate::session::{Acknowledgement, RecordTicket, Session, Stage, Storage, stored};
 use crate::subscription_list::SubscriptionList;
 use crate::time::Instant;
@@ -17,8 +17,7 @@ use crate::types::{PacketIdentifier, QoS, ReasonCode};
 
 impl<A: Aliases> Connection<A> {
     /// Writes a PUBLISH at QoS 0 to the start of `out`, with its payload where the whole packet fits; otherwise the caller
-    /// sends the payload behind it ([`TransmitPayload::Given`]). `payload`: the bytes, or their number for a source that is
-    /// read while it is sent.
+    /// sends the payload behind it ([`TransmitPayload::Given`]).
     ///
     /// It is sent once or not at all, and has no outcome.
     ///
@@ -28,7 +27,7 @@ impl<A: Aliases> Connection<A> {
     pub fn publish_at_most_once(
         &mut self,
         request: &PublishRequest<'_>,
-        payload: Result<&[u8], u32>,
+        payload: Payload<'_>,
         out: &mut [u8],
     ) -> Result<Transmit, UsageError> {
         self.check_connected()?;
@@ -45,8 +44,10 @@ impl<A: Aliases> Connection<A> {
             expires_in: request.message_expiry_interval,
         };
         let (payload, payload_len) = match payload {
-            Ok(payload) => (Some(payload), u32::try_from(payload.len()).map_err(|_| EncodeError::PacketTooLarge)?),
-            Err(length) => (None, length),
+            Payload::Bytes(payload) => {
+                (Some(payload), u32::try_from(payload.len()).map_err(|_| EncodeError::PacketTooLarge)?)
+            }
+            Payload::Source { length } => (None, length),
         };
         self.write_publish(&message, payload, payload_len, TransmitPayload::Given, out)
     }

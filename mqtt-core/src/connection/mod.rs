@@ -44,8 +44,8 @@ use strays::Strays;
 ///                      +--CONNACK refuses, no CONNACK in time--------------------------------------------------------^
 /// ```
 ///
-/// After a fatal error, `receive` and commands repeat it; `poll_transmit` still gives the DISCONNECT with the Reason Code
-/// (5.0), then nothing. The session can be resumed on a new connection.
+/// After a fatal error, `receive` and what writes a packet at once repeat it; `poll_transmit` still gives the DISCONNECT with
+/// the Reason Code (5.0), then nothing. The session takes commands all the same, and can be resumed on a new connection.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Connection<A = NoAliases> {
     aliases: A,

@@ -1,6 +1,6 @@
 //! Messages at QoS 1 and 2 that this side publishes.
 
-use mqtt_core::{AckKind, Outcome, Property, PublishRequest, QoS, UsageError};
+use mqtt_core::{AckKind, Outcome, Payload, Property, PublishRequest, QoS, UsageError};
 
 use crate::support::{Pair, any_version, topic};
 
@@ -379,5 +379,8 @@ fn each_call_takes_its_own_qos() {
     let body = mqtt_core::Body::Stored(&b""[..]);
     assert_eq!(pair.machine.publish(pair.now, &request, body), Err(UsageError::WrongQoS));
     let request = request.qos(QoS::AtLeastOnce);
-    assert_eq!(pair.machine.publish_at_most_once(&request, Ok(b""), &mut [0; 9]), Err(UsageError::WrongQoS));
+    assert_eq!(
+        pair.machine.publish_at_most_once(&request, Payload::Bytes(b""), &mut [0; 9]),
+        Err(UsageError::WrongQoS)
+    );
 }

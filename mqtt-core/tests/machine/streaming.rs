@@ -1,8 +1,8 @@
 //! Messages larger than a buffer, in and out.
 
 use mqtt_core::{
-    Acknowledge, Body, ConnectionError, EncodeError, Property, ProtocolVersion, PublishRequest, QoS, ReasonCode,
-    TransmitPayload, UsageError,
+    Acknowledge, Body, ConnectionError, EncodeError, Payload, Property, ProtocolVersion, PublishRequest, QoS,
+    ReasonCode, TransmitPayload, UsageError,
 };
 
 use crate::support::{Pair, any_version, id, options, topic};
@@ -235,12 +235,13 @@ fn a_source_at_qos_0_is_sent_once() {
         let mut pair = Pair::connected(version);
         let request = PublishRequest::new(topic("t"));
         let mut out = [0; 64];
-        let transmit = pair.machine.publish_at_most_once(&request, Err(3_000), &mut out).unwrap();
+        let transmit =
+            pair.machine.publish_at_most_once(&request, Payload::Source { length: 3_000 }, &mut out).unwrap();
         assert_eq!(transmit.payload, TransmitPayload::Given);
         let head = &out[..transmit.head_len];
         assert_eq!(head[0], 0x30);
         assert!(pair.session().is_idle());
-        let too_large = pair.machine.publish_at_most_once(&request, Err(268_435_456), &mut out);
+        let too_large = pair.machine.publish_at_most_once(&request, Payload::Source { length: 268_435_456 }, &mut out);
         assert_eq!(too_large, Err(UsageError::Encode(EncodeError::PacketTooLarge)));
         assert_eq!(
             source(&mut pair, QoS::AtLeastOnce, 268_435_456, 1),
@@ -254,10 +255,10 @@ fn a_qos_0_payload_that_does_not_fit_is_sent_behind_its_head() {
     let mut pair = Pair::connected(ProtocolVersion::V5_0);
     let request = PublishRequest::new(topic("t"));
     let mut out = [0; 32];
-    let transmit = pair.machine.publish_at_most_once(&request, Ok(&LARGE), &mut out).unwrap();
+    let transmit = pair.machine.publish_at_most_once(&request, Payload::Bytes(&LARGE), &mut out).unwrap();
     assert_eq!(transmit.payload, TransmitPayload::Given);
     assert_eq!(out[..3], [0x30, 0xbc, 0x17]);
-    let small = pair.machine.publish_at_most_once(&request, Ok(&LARGE), &mut out[..5]);
+    let small = pair.machine.publish_at_most_once(&request, Payload::Bytes(&LARGE), &mut out[..5]);
     assert_eq!(small, Err(UsageError::Encode(EncodeError::BufferTooSmall { needed: 7 })));
 }
 

@@ -145,7 +145,7 @@ fn command(client: &mut Client, now: Instant, out: &mut [u8], world: &mut World)
     let request = PublishRequest::new(STATUS).retain(true);
     match world.command() {
         0 => {
-            let transmit = client.publish_at_most_once(&request, Ok(b"on"), out)?;
+            let transmit = client.publish_at_most_once(&request, Payload::Bytes(b"on"), out)?;
             send(client, transmit, now, out, world);
         }
         1 => {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use mqtt_core::{
     Acknowledgement, ArrayAliases, ArrayStorage, ArraySubscriptions, Body, CommandOutcome, ConnectOptions, Event,
-    Frames, Input, Instant, Machine, Packet, PacketIdentifier, ProtocolVersion, PublishRequest, QoS, ReceiveError,
-    Record, RecordTicket, Sender, Session, Storage, SubscribeRequest, Subscription, TopicFilter, TopicName,
-    TransmitPayload, UnsubscribeRequest, UsageError,
+    Frames, Input, Instant, Machine, Packet, PacketIdentifier, Payload, ProtocolVersion, PublishRequest, QoS,
+    ReceiveError, Record, RecordTicket, Sender, Session, Storage, SubscribeRequest, Subscription, TopicFilter,
+    TopicName, TransmitPayload, UnsubscribeRequest, UsageError,
 };
 
 use super::lines::{event_line, outcome_line, packet_line};
@@ -273,7 +273,7 @@ impl<S: Storage> Pair<S> {
     pub(crate) fn publish_request(&mut self, request: &PublishRequest<'_>, payload: &[u8]) -> Result<u16, UsageError> {
         if request.qos == QoS::AtMostOnce {
             let mut out = vec![0; self.out];
-            let transmit = self.machine.publish_at_most_once(request, Ok(payload), &mut out)?;
+            let transmit = self.machine.publish_at_most_once(request, Payload::Bytes(payload), &mut out)?;
             assert_eq!(transmit.payload, TransmitPayload::None);
             out.truncate(transmit.head_len);
             self.machine.transmitted(self.now, out.len());
