@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use mqtt_core::{Instant, TopicFilter, TopicName};
 
+use crate::later::Later;
 use crate::message::Message;
 use crate::routes::Queue;
 use crate::tickets::Ticket;
@@ -42,11 +43,11 @@ impl Early {
     }
 
     /// There is a stream for this filter.
-    pub(crate) fn hand_over(&mut self, filter: TopicFilter<'_>, queue: &Queue) {
+    pub(crate) fn hand_over(&mut self, filter: TopicFilter<'_>, queue: &Queue, later: &mut Later) {
         self.messages.retain(|(message, ticket)| {
             let matches = TopicName::new(message.topic()).is_ok_and(|topic| filter.matches(topic));
             if matches {
-                queue.push(message, Some(ticket), false);
+                queue.push(message, Some(ticket), false, later);
             }
             !matches
         });

@@ -27,6 +27,7 @@ mod client;
 mod driver;
 mod early;
 mod error;
+mod later;
 mod link;
 mod message;
 mod options;

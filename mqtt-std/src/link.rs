@@ -37,6 +37,8 @@ pub(crate) struct Link<T> {
     /// The connection failed, and until when the last packets may take to leave.
     last_words_until: Option<tokio::time::Instant>,
     session_ends: bool,
+    /// CONNACK is to be told of, and whether the session is present.
+    announce: Option<bool>,
     on_connected: Box<dyn FnMut(bool) + Send>,
 }
 
@@ -70,6 +72,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             disconnecting: false,
             last_words_until: None,
             session_ends: options.session_ends,
+            announce: None,
             on_connected: options.on_connected,
         }
     }
@@ -155,6 +158,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let end = self.check_end(&mut state);
         let lighter = state.load().is_lighter_than(load);
         drop(state);
+        if let Some(session_present) = self.announce.take() {
+            (self.on_connected)(session_present);
+        }
         if lighter {
             shared.room.notify_waiters();
         }
@@ -173,7 +179,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     break;
                 }
             };
-            let State { machine, routes, replies, statistics, stalled, tickets, early, .. } = state;
+            let State { machine, routes, replies, statistics, stalled, tickets, early, later, .. } = state;
             match machine.receive(now, input) {
                 Ok(Some(Event::Message(message))) => {
                     statistics.received += 1;
@@ -192,20 +198,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     }
                 }
                 Ok(Some(Event::Published { packet_identifier, reason_code, .. })) => {
-                    replies.published(packet_identifier, reason_code);
+                    later.due.extend(replies.published(packet_identifier, reason_code));
                 }
                 Ok(Some(
                     Event::Subscribed { packet_identifier, reason_codes, .. }
                     | Event::Unsubscribed { packet_identifier, reason_codes, .. },
                 )) => {
-                    replies.answered(packet_identifier, reason_codes);
+                    later.due.extend(replies.answered(packet_identifier, reason_codes));
                 }
                 Ok(Some(Event::Connected(connected))) => {
                     let present = connected.session_present;
                     statistics.connections += 1;
                     early.connected(patience);
                     self.connected_at = Some(tokio::time::Instant::now());
-                    (self.on_connected)(present);
+                    self.announce = Some(present);
                 }
                 Ok(Some(Event::Skipped { message, payload_len })) => {
                     tracing::warn!(topic = %message.topic, payload_len, "message is too large and was skipped");

@@ -11,6 +11,22 @@ pub(crate) type Answer = Result<ReasonCode, Outcome>;
 /// What became of a subscribe or unsubscribe: the broker's answer for each filter, or the lack of one.
 pub(crate) type Answers = Result<Vec<ReasonCode>, Outcome>;
 
+/// An answer on its way to whoever asked, who may have gone.
+#[derive(Debug)]
+pub(crate) enum Due {
+    Publish(oneshot::Sender<Answer>, Answer),
+    Request(oneshot::Sender<Answers>, Answers),
+}
+
+impl Due {
+    pub(crate) fn send(self) {
+        match self {
+            Self::Publish(sender, answer) => drop(sender.send(answer)),
+            Self::Request(sender, answers) => drop(sender.send(answers)),
+        }
+    }
+}
+
 /// By the identifier of the exchange, which is its own until the outcome is told here.
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
@@ -31,37 +47,27 @@ impl Replies {
         receiver
     }
 
-    pub(crate) fn published(&mut self, id: PacketIdentifier, reason: ReasonCode) {
-        self.resolve_publish(id, Ok(reason));
+    /// The broker has answered a publish.
+    pub(crate) fn published(&mut self, id: PacketIdentifier, reason: ReasonCode) -> Option<Due> {
+        Some(Due::Publish(self.publishes.remove(&id)?, Ok(reason)))
     }
 
-    pub(crate) fn answered(&mut self, id: PacketIdentifier, codes: ReasonCodes<'_>) {
-        self.resolve_request(id, Ok(codes.iter().collect()));
+    /// The broker has answered a subscribe or unsubscribe.
+    pub(crate) fn answered(&mut self, id: PacketIdentifier, codes: ReasonCodes<'_>) -> Option<Due> {
+        Some(Due::Request(self.requests.remove(&id)?, Ok(codes.iter().collect())))
     }
 
-    pub(crate) fn ended(&mut self, ended: CommandOutcome) {
-        match ended.command {
-            Command::Publish => self.resolve_publish(ended.packet_identifier, Err(ended.outcome)),
-            Command::Subscribe | Command::Unsubscribe => {
-                self.resolve_request(ended.packet_identifier, Err(ended.outcome));
-            }
-        }
+    /// A command ended without an answer.
+    pub(crate) fn ended(&mut self, ended: CommandOutcome) -> Option<Due> {
+        let id = ended.packet_identifier;
+        Some(match ended.command {
+            Command::Publish => Due::Publish(self.publishes.remove(&id)?, Err(ended.outcome)),
+            Command::Subscribe | Command::Unsubscribe => Due::Request(self.requests.remove(&id)?, Err(ended.outcome)),
+        })
     }
 
     /// Publishes without an outcome.
     pub(crate) fn open_publishes(&self) -> usize {
         self.publishes.len()
-    }
-
-    fn resolve_publish(&mut self, id: PacketIdentifier, answer: Answer) {
-        if let Some(sender) = self.publishes.remove(&id) {
-            let _ = sender.send(answer); // whoever asked may have gone
-        }
-    }
-
-    fn resolve_request(&mut self, id: PacketIdentifier, answers: Answers) {
-        if let Some(sender) = self.requests.remove(&id) {
-            let _ = sender.send(answers);
-        }
     }
 }

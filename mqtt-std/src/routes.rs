@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mqtt_core::{QoS, TopicFilter, TopicName};
 
+use crate::later::Later;
 use crate::message::Message;
 use crate::tickets::Ticket;
 
@@ -37,12 +38,12 @@ impl Routes {
 
     /// The broker has no subscription with this filter any more: streams that have it end once their messages are read. Other
     /// filters of theirs are returned as by [`remove`](Self::remove).
-    pub(crate) fn refuse(&mut self, filter: &str) -> Vec<Box<str>> {
+    pub(crate) fn refuse(&mut self, filter: &str, later: &mut Later) -> Vec<Box<str>> {
         let refused: Vec<_> =
             self.routes.iter().filter(|route| *route.filter == *filter).map(|route| Arc::clone(&route.queue)).collect();
         let mut others = Vec::new();
         for queue in refused {
-            queue.close(false);
+            queue.close(false, later);
             others.extend(self.remove(&queue));
         }
         others.retain(|other| **other != *filter);
@@ -62,9 +63,9 @@ impl Routes {
     }
 
     /// No more messages will come. `keep`: a broker that keeps the session sends again what is not acknowledged.
-    pub(crate) fn close(&mut self, keep: bool) {
+    pub(crate) fn close(&mut self, keep: bool, later: &mut Later) {
         for route in core::mem::take(&mut self.routes) {
-            route.queue.close(keep);
+            route.queue.close(keep, later);
         }
     }
 }
@@ -120,28 +121,29 @@ impl Queue {
     }
 
     /// Takes a message in, beyond the capacity with a ticket only. `overdue`: it is not offered again.
-    pub(crate) fn push(&self, message: &Message, ticket: Option<&Arc<Ticket>>, overdue: bool) -> Pushed {
-        let reader = {
-            let mut inner = self.lock();
-            let full = inner.messages.len() >= inner.capacity;
-            match ticket {
-                _ if inner.closed => return Pushed::Taken,
-                None if full && (inner.lags || overdue) => {
-                    inner.lags = true;
-                    return Pushed::Dropped;
-                }
-                None if full => {
-                    inner.blocks = true;
-                    return Pushed::Full;
-                }
-                _ => {}
+    pub(crate) fn push(
+        &self,
+        message: &Message,
+        ticket: Option<&Arc<Ticket>>,
+        overdue: bool,
+        later: &mut Later,
+    ) -> Pushed {
+        let mut inner = self.lock();
+        let full = inner.messages.len() >= inner.capacity;
+        match ticket {
+            _ if inner.closed => return Pushed::Taken,
+            None if full && (inner.lags || overdue) => {
+                inner.lags = true;
+                return Pushed::Dropped;
             }
-            inner.messages.push_back((message.clone(), ticket.filter(|_| full).cloned()));
-            inner.reader.take()
-        };
-        if let Some(reader) = reader {
-            reader.wake();
+            None if full => {
+                inner.blocks = true;
+                return Pushed::Full;
+            }
+            _ => {}
         }
+        inner.messages.push_back((message.clone(), ticket.filter(|_| full).cloned()));
+        later.wakers.extend(inner.reader.take());
         Pushed::Taken
     }
 
@@ -163,18 +165,13 @@ impl Queue {
     }
 
     /// Nothing more is taken in; what was acknowledged, or will not be sent again, can still be read.
-    fn close(&self, keep: bool) {
-        let reader = {
-            let mut inner = self.lock();
-            inner.closed = true;
-            if keep {
-                inner.messages.retain(|(message, ticket)| ticket.is_none() || message.qos() == QoS::AtMostOnce);
-            }
-            inner.reader.take()
-        };
-        if let Some(reader) = reader {
-            reader.wake();
+    fn close(&self, keep: bool, later: &mut Later) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        if keep {
+            inner.messages.retain(|(message, ticket)| ticket.is_none() || message.qos() == QoS::AtMostOnce);
         }
+        later.wakers.extend(inner.reader.take());
     }
 
     /// Nobody reads any more.

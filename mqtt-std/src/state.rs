@@ -2,7 +2,7 @@
 
 use core::task::Waker;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use mqtt_core::{
@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::early::Early;
 use crate::error::Error;
+use crate::later::{Later, Locked};
 use crate::message::Message;
 use crate::options::Options;
 use crate::outbox::Outbox;
@@ -58,6 +59,8 @@ pub(crate) struct State {
     pub(crate) expiry_check: Option<Instant>,
     pub(crate) statistics: Statistics,
     driver: Option<Waker>,
+    /// What is left for when the lock is free.
+    pub(crate) later: Later,
     pub(crate) shutdown: Option<tokio::time::Instant>,
     pub(crate) closed: bool,
     /// Messages that had no outcome when everything was over.
@@ -126,6 +129,7 @@ impl Shared {
             expiry_check: None,
             statistics: Statistics::default(),
             driver: None,
+            later: Later::default(),
             shutdown: None,
             closed: false,
             undelivered_at_end: 0,
@@ -141,8 +145,8 @@ impl Shared {
     }
 
     /// A panic elsewhere leaves the state as a call of the machine left it: whole.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        Locked::new(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -195,11 +199,12 @@ impl Shared {
         state.undelivered_at_end = state.undelivered();
         state.machine.session.end();
         state.resolve_outcomes();
-        state.replies = Replies::default();
+        state.later.given_up = Some(core::mem::take(&mut state.replies));
         state.queue.clear();
         state.hand_over_stalled();
         let keep = state.keep_session;
-        state.routes.close(keep);
+        let State { routes, later, .. } = &mut *state;
+        routes.close(keep, later);
         drop(state);
         self.room.notify_waiters();
         self.ended.notify_waiters();
@@ -298,7 +303,7 @@ impl State {
                     self.unwanted.retain(|unwanted| **unwanted != *text);
                     // Before the answer: a retained message comes right behind it.
                     self.routes.add(text, queue);
-                    self.early.hand_over(filter.filter, queue);
+                    self.early.hand_over(filter.filter, queue, &mut self.later);
                 }
                 Ok(Some(self.replies.of_request(id)))
             }
@@ -351,7 +356,7 @@ impl State {
             .collect();
         for (filter, reason) in refused {
             tracing::warn!(%filter, %reason, "a subscription was not renewed");
-            let others = self.routes.refuse(&filter);
+            let others = self.routes.refuse(&filter, &mut self.later);
             if let Ok(filter) = TopicFilter::new(&filter) {
                 self.machine.subscriptions.remove(filter);
             }
@@ -372,7 +377,7 @@ impl State {
         let ticket = stalled.ticket.as_ref().filter(|_| answer_due && self.tickets.may_wait());
         let overdue = now >= stalled.until;
         let mut dropped = 0_u64;
-        stalled.queues.retain(|queue| match queue.push(&stalled.message, ticket, overdue) {
+        stalled.queues.retain(|queue| match queue.push(&stalled.message, ticket, overdue, &mut self.later) {
             Pushed::Taken => false,
             Pushed::Full => true,
             Pushed::Dropped => {
@@ -396,7 +401,7 @@ impl State {
         let Some(stalled) = self.stalled.take() else { return };
         let ticket = stalled.ticket.unwrap_or_else(|| self.tickets.give(None, 0));
         for queue in &stalled.queues {
-            queue.push(&stalled.message, Some(&ticket), false);
+            queue.push(&stalled.message, Some(&ticket), false, &mut self.later);
         }
     }
 
@@ -464,7 +469,7 @@ impl State {
         let mut any = false;
         while let Some(ended) = self.machine.poll_outcome() {
             any = true;
-            self.replies.ended(ended);
+            self.later.due.extend(self.replies.ended(ended));
         }
         any
     }

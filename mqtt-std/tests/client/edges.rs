@@ -1,4 +1,4 @@
-//! Between two connections, and where a bound can never be met.
+//! Between two connections, where a bound can never be met, and under the lock.
 
 use mqtt_std::{Client, Delivered, Error, Outcome, QoS, UsageError};
 
@@ -106,5 +106,29 @@ fn a_stream_whose_subscription_is_not_renewed_ends() {
             assert_eq!(next(&mut b).await, "b x");
             assert_eq!(a.next().await, None);
         }
+    });
+}
+
+#[test]
+fn a_waker_may_come_back_to_the_client() {
+    // An executor may drop a task when it is woken, and with it a stream, which unsubscribes.
+    struct DropsWhenWoken(std::sync::Mutex<Option<mqtt_std::Subscription>>);
+    impl std::task::Wake for DropsWhenWoken {
+        fn wake(self: std::sync::Arc<Self>) {
+            drop(self.0.lock().unwrap().take());
+        }
+    }
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let (client, mut link) = peer.connect(peer.options()).await;
+        let (a, _) = tokio::join!(client.subscribe("a", QoS::AtLeastOnce), link.grant("a q1"));
+        let (b, _) = tokio::join!(client.subscribe("b", QoS::AtLeastOnce), link.grant("b q1"));
+        let (mut a, b) = (a.unwrap(), b.unwrap());
+        let waker = std::sync::Arc::new(DropsWhenWoken(std::sync::Mutex::new(Some(b)))).into();
+        let mut next = Box::pin(a.next());
+        assert!(next.as_mut().poll(&mut core::task::Context::from_waker(&waker)).is_pending());
+        link.publish("a", QoS::AtMostOnce, 0, "x").await;
+        assert!(link.receive().await.starts_with("UNSUBSCRIBE"));
+        assert_eq!(next.await.map(|message| line(&message)).as_deref(), Some("a x"));
     });
 }
