@@ -58,6 +58,7 @@ fn a_hundred_messages_at_once_arrive_each_once_and_in_order() {
     });
 }
 
+// Over TCP, in order and without loss. [v3 MQTT-7.1.2-1] [v5 MQTT-4.2.0-1]
 #[test]
 fn a_message_of_several_megabytes_goes_both_ways() {
     run(BOTH, Config::PLAIN, async |broker, version| {
