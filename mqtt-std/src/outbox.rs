@@ -1,13 +1,15 @@
 //! Bytes on their way to the transport, in order.
 
 use bytes::Bytes;
-use mqtt_core::EncodeError;
+use mqtt_core::{EncodeError, UsageError};
 
 /// Packets one behind the other, then the payload of the last one where it is sent from where it is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
+    /// The first `len` are packets; the others are kept to be written over, so that they are filled with zeros once.
     bytes: Vec<u8>,
-    /// Comes behind `bytes`.
+    len: usize,
+    /// Comes behind the packets.
     payload: Bytes,
     /// Sent of both together.
     sent: usize,
@@ -22,7 +24,7 @@ const SPARE: usize = 4 * 1024;
 impl Outbox {
     /// Tells whether another packet can be put in now. None can behind a payload that is kept apart.
     pub(crate) fn has_room(&self) -> bool {
-        self.payload.is_empty() && self.bytes.len() < LIMIT
+        self.payload.is_empty() && self.len < LIMIT
     }
 
     /// Tells whether a last packet can be put in, however much there is.
@@ -35,28 +37,31 @@ impl Outbox {
     }
 
     pub(crate) fn remaining(&self) -> usize {
-        self.bytes.len().saturating_add(self.payload.len()).saturating_sub(self.sent)
+        self.len.saturating_add(self.payload.len()).saturating_sub(self.sent)
     }
 
     /// Lets `encode` write a packet, or its head, behind what is there; with more room if it needs more. `encode` says how many
     /// bytes it wrote.
     pub(crate) fn encode<T>(
         &mut self,
-        mut encode: impl FnMut(&mut [u8]) -> Result<(T, usize), EncodeError>,
-    ) -> Result<T, EncodeError> {
-        let start = self.bytes.len();
+        mut encode: impl FnMut(&mut [u8]) -> Result<(T, usize), UsageError>,
+    ) -> Result<T, UsageError> {
         let mut spare = SPARE;
-        let result = loop {
-            self.bytes.resize(start.saturating_add(spare), 0);
-            match encode(self.bytes.get_mut(start..).unwrap_or(&mut [])) {
-                // Once: the error says how much is enough.
-                Err(EncodeError::BufferTooSmall { needed }) if needed > spare => spare = needed,
-                result => break result,
+        loop {
+            let end = self.len.saturating_add(spare);
+            if self.bytes.len() < end {
+                self.bytes.resize(end, 0);
             }
-        };
-        let written = result.as_ref().map_or(0, |(_, written)| *written);
-        self.bytes.truncate(start.saturating_add(written));
-        result.map(|(value, _)| value)
+            match encode(self.bytes.get_mut(self.len..end).unwrap_or(&mut [])) {
+                // Once: the error says how much is enough.
+                Err(UsageError::Encode(EncodeError::BufferTooSmall { needed })) if needed > spare => spare = needed,
+                result => {
+                    let (value, written) = result?;
+                    self.len = self.len.saturating_add(written);
+                    return Ok(value);
+                }
+            }
+        }
     }
 
     /// The payload of the packet whose head was written last.
@@ -66,8 +71,8 @@ impl Outbox {
 
     /// Both parts as far as they are not sent, for one vectored write.
     pub(crate) fn parts(&self) -> (&[u8], &[u8]) {
-        let bytes = self.bytes.get(self.sent..).unwrap_or(&[]);
-        let payload = self.payload.get(self.sent.saturating_sub(self.bytes.len())..).unwrap_or(&[]);
+        let bytes = self.bytes.get(self.sent..self.len).unwrap_or(&[]);
+        let payload = self.payload.get(self.sent.saturating_sub(self.len)..).unwrap_or(&[]);
         (bytes, payload)
     }
 
@@ -80,7 +85,7 @@ impl Outbox {
 
     /// Forgets everything: the connection is over, and no packet goes on in another one.
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
+        self.len = 0;
         self.payload = Bytes::new();
         self.sent = 0;
     }

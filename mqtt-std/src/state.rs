@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use mqtt_core::{
-    Body, ConnectOptions, EncodeError, Instant, Machine, Payload, Property, PublishRequest, QoS, ReasonCode, Renewal,
+    Body, ConnectOptions, Instant, Machine, Payload, Property, PublishRequest, QoS, ReasonCode, Renewal,
     SubscribeRequest, Subscription, SubscriptionList as _, TopicFilter, TransmitPayload, UnsubscribeRequest,
     UsageError,
 };
@@ -275,13 +275,11 @@ impl State {
 
     fn send_at_most_once(&mut self, request: &PublishRequest<'_>, payload: &Bytes) -> Result<(), UsageError> {
         let machine = &mut self.machine;
-        let transmit =
-            self.outbox.encode(|out| match machine.publish_at_most_once(request, Payload::Bytes(payload), out) {
-                Ok(transmit) => Ok((Ok(transmit), transmit.head_len)),
-                Err(UsageError::Encode(error @ EncodeError::BufferTooSmall { .. })) => Err(error),
-                Err(error) => Ok((Err(error), 0)),
-            });
-        if transmit??.payload == TransmitPayload::Given {
+        let transmit = self.outbox.encode(|out| {
+            let transmit = machine.publish_at_most_once(request, Payload::Bytes(payload), out)?;
+            Ok((transmit, transmit.head_len))
+        })?;
+        if transmit.payload == TransmitPayload::Given {
             self.outbox.set_payload(payload.clone());
         }
         Ok(())
@@ -478,12 +476,7 @@ impl State {
     pub(crate) fn connect(&mut self, now: Instant, options: &ConnectOptions<'_>) -> Result<(), UsageError> {
         self.outbox.clear();
         let machine = &mut self.machine;
-        let written = self.outbox.encode(|out| match machine.connect(now, options, out) {
-            Ok(len) => Ok((Ok(()), len)),
-            Err(UsageError::Encode(error @ EncodeError::BufferTooSmall { .. })) => Err(error),
-            Err(error) => Ok((Err(error), 0)),
-        });
-        written?
+        self.outbox.encode(|out| Ok(((), machine.connect(now, options, out)?)))
     }
 
     /// Ends the connection: DISCONNECT is in the outbox.
@@ -491,15 +484,8 @@ impl State {
         let v5 = self.machine.connection.version().is_v5();
         let properties: &[Property<'_>] = if session_ends && v5 { &[Property::SessionExpiryInterval(0)] } else { &[] };
         let machine = &mut self.machine;
-        let written =
-            self.outbox.encode(|out| match machine.disconnect(ReasonCode::NORMAL_DISCONNECTION, properties, out) {
-                Ok(len) => Ok(((), len)),
-                Err(UsageError::Encode(error @ EncodeError::BufferTooSmall { .. })) => Err(error),
-                Err(error) => {
-                    tracing::warn!(%error, "no DISCONNECT is sent");
-                    Ok(((), 0))
-                }
-            });
+        let reason = ReasonCode::NORMAL_DISCONNECTION;
+        let written = self.outbox.encode(|out| Ok(((), machine.disconnect(reason, properties, out)?)));
         if let Err(error) = written {
             tracing::warn!(%error, "no DISCONNECT is sent");
         }
