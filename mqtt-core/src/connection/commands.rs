@@ -5,8 +5,7 @@ use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
 use crate::error::EncodeError;
 use crate::maybe::Maybe;
 use crate::packet::{
-    Delivery, Disconnect, EncodeWithin, PacketType, Publish, Sender, Subscribe, Subscriptions, TopicFilters,
-    Unsubscribe,
+    Delivery, Disconnect, PacketType, Publish, Sender, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
 };
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::request::{Body, Payload, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};

@@ -5,7 +5,7 @@ use super::{Aliases, Connection, ConnectionError, Ours, Phase, ProtocolError, Se
 use crate::error::EncodeError;
 use crate::maybe::Maybe;
 use crate::options::{CleanStart, ConnectOptions};
-use crate::packet::{Auth, Connack, Connect, EncodeWithin, PacketType, Sender};
+use crate::packet::{Auth, Connack, Connect, PacketType, Sender};
 use crate::property::{Properties, Property, PropertyIdentifier, Scope};
 use crate::session::{Session, Storage, Table};
 use crate::subscription_list::{Renewal, SubscriptionList};

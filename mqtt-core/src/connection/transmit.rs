@@ -5,8 +5,7 @@ use crate::codec::bytes::put;
 use crate::codec::writer::{Measure, Writer, packet_len};
 use crate::error::EncodeError;
 use crate::packet::{
-    Ack, AckKind, Delivery, Disconnect, EncodeWithin, Packet, PacketType, Publish, Sender, Subscribe, Subscription,
-    Subscriptions,
+    Ack, AckKind, Delivery, Disconnect, Packet, PacketType, Publish, Sender, Subscribe, Subscription, Subscriptions,
 };
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::request::TopicAliasUse;

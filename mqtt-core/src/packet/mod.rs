@@ -26,7 +26,6 @@ pub use publish::{Delivery, Publish};
 pub use suback::{Suback, Unsuback};
 pub use subscribe::{RetainHandling, Subscribe, Subscription, SubscriptionOptions, Subscriptions};
 pub use unsubscribe::{TopicFilters, Unsubscribe};
-pub(crate) use within::EncodeWithin;
 
 use crate::codec::reader::Reader;
 use crate::codec::writer::Writer;

@@ -4,79 +4,48 @@ use super::{Auth, Disconnect, Packet, Sender};
 use crate::error::EncodeError;
 use crate::version::ProtocolVersion;
 
-/// A packet that can be written within a limit. Each is one of its own: a client's image has no other than those it writes.
-pub(crate) trait EncodeWithin: Copy {
-    fn measured(&self, version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError>;
-    fn written(&self, version: ProtocolVersion, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError>;
-    fn without_diagnostics(self) -> Self;
+/// The packet, or the packet made shorter: the first that has at most `maximum` bytes.
+fn fitting<P>(
+    packet: P,
+    maximum: Option<u32>,
+    len: impl Fn(&P) -> Result<usize, EncodeError>,
+    shorter: impl FnOnce(P) -> P,
+) -> Result<P, EncodeError> {
+    let fits = |len: usize| maximum.is_none_or(|maximum| len <= maximum as usize);
+    if fits(len(&packet)?) {
+        return Ok(packet);
+    }
+    let packet = shorter(packet);
+    if fits(len(&packet)?) { Ok(packet) } else { Err(EncodeError::PacketTooLarge) }
+}
 
-    /// See [`Packet::encode_within`].
-    fn encode_within(
-        mut self,
+// A client's image has no other packets than those that it writes, hence two of their own beside that of `Packet`.
+
+impl Disconnect<'_> {
+    /// [`Packet::encode_within`], of this packet alone.
+    pub(crate) fn encode_within(
+        self,
         version: ProtocolVersion,
         sender: Sender,
         maximum: Option<u32>,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        let fits = |len: usize| maximum.is_none_or(|maximum| len <= maximum as usize);
-        if !fits(self.measured(version, sender)?) {
-            self = self.without_diagnostics();
-            if !fits(self.measured(version, sender)?) {
-                return Err(EncodeError::PacketTooLarge);
-            }
-        }
-        self.written(version, sender, out)
+        let shorter = |packet: Self| Self { properties: packet.properties.without_diagnostics(), ..packet };
+        fitting(self, maximum, |packet| packet.encoded_len(version, sender), shorter)?.encode(version, sender, out)
     }
 }
 
-impl EncodeWithin for Disconnect<'_> {
-    fn measured(&self, version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
-        self.encoded_len(version, sender)
-    }
-
-    fn written(&self, version: ProtocolVersion, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
-        self.encode(version, sender, out)
-    }
-
-    fn without_diagnostics(self) -> Self {
-        Self { properties: self.properties.without_diagnostics(), ..self }
-    }
-}
-
-impl EncodeWithin for Auth<'_> {
-    fn measured(&self, version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
-        self.encoded_len(version, sender)
-    }
-
-    fn written(&self, version: ProtocolVersion, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
-        self.encode(version, sender, out)
-    }
-
-    fn without_diagnostics(self) -> Self {
-        Self { properties: self.properties.without_diagnostics(), ..self }
-    }
-}
-
-impl EncodeWithin for Packet<'_> {
-    fn measured(&self, version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
-        self.encoded_len(version, sender)
-    }
-
-    fn written(&self, version: ProtocolVersion, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
-        self.encode(version, sender, out)
-    }
-
-    fn without_diagnostics(mut self) -> Self {
-        let properties = match &mut self {
-            Self::Ack(packet) => &mut packet.properties,
-            Self::Suback(packet) => &mut packet.properties,
-            Self::Unsuback(packet) => &mut packet.properties,
-            Self::Disconnect(packet) => &mut packet.properties,
-            Self::Auth(packet) => &mut packet.properties,
-            _ => return self,
-        };
-        *properties = properties.without_diagnostics();
-        self
+impl Auth<'_> {
+    /// [`Packet::encode_within`], of this packet alone.
+    pub(crate) fn encode_within(
+        self,
+        version: ProtocolVersion,
+        sender: Sender,
+        maximum: Option<u32>,
+        out: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        let shorter = |packet: Self| Self { properties: packet.properties.without_diagnostics(), ..packet };
+        fitting(self, maximum, |packet| packet.encoded_len(version, sender), shorter)?.encode(version, sender, out)
     }
 }
 
@@ -93,6 +62,20 @@ impl Packet<'_> {
         maximum: Option<u32>,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        EncodeWithin::encode_within(*self, version, sender, maximum, out)
+        let len = |packet: &Self| packet.encoded_len(version, sender);
+        fitting(*self, maximum, len, Self::without_diagnostics)?.encode(version, sender, out)
+    }
+
+    fn without_diagnostics(mut self) -> Self {
+        let properties = match &mut self {
+            Self::Ack(packet) => &mut packet.properties,
+            Self::Suback(packet) => &mut packet.properties,
+            Self::Unsuback(packet) => &mut packet.properties,
+            Self::Disconnect(packet) => &mut packet.properties,
+            Self::Auth(packet) => &mut packet.properties,
+            _ => return self,
+        };
+        *properties = properties.without_diagnostics();
+        self
     }
 }

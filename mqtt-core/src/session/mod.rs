@@ -16,7 +16,7 @@ mod table;
 
 pub(crate) use incoming::Verdict;
 pub use incoming::{Acknowledgement, Arrival, DeliveryNumber};
-pub use outgoing::{Command, Exchange, Outcome};
+pub use outgoing::{Command, CommandOutcome, Exchange, Outcome};
 pub(crate) use outgoing::{Source, Stage, Step};
 pub use record::{Record, RecordTicket, RecordedMessage};
 pub use storage::{ArrayStorage, Storage, StorageFull};
@@ -31,18 +31,6 @@ use incoming::Acknowledgements;
 use list::Linked;
 use outgoing::Queues;
 use record::PendingRecord;
-
-/// What became of a command.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct CommandOutcome {
-    /// The identifier that the command returned; free from here on.
-    pub packet_identifier: PacketIdentifier,
-    /// Which verb.
-    pub command: Command,
-    /// What became of it.
-    pub outcome: Outcome,
-}
 
 /// The state that client and server share beyond a connection, MQTT 5.0 §4.1, 3.1.1 §4.1.
 ///
@@ -241,21 +229,6 @@ impl<S: Storage> Session<S> {
                 self.await_record(kind, ticket.number, record);
             }
         }
-    }
-
-    /// What became of a command that no packet of the Server answered, one a call: a lost session ends many at once.
-    pub fn poll_outcome(&mut self) -> Option<CommandOutcome> {
-        if self.has_pending_record() {
-            return None;
-        }
-        let (packet_identifier, command, outcome) = self.next_outcome()?;
-        Some(CommandOutcome { packet_identifier, command, outcome })
-    }
-
-    /// Takes back a publish that was never sent, or a request that is not in flight; tells whether it did. Its outcome is told
-    /// by [`poll_outcome`](Self::poll_outcome).
-    pub fn cancel(&mut self, packet_identifier: PacketIdentifier) -> bool {
-        self.cancel_exchange(packet_identifier)
     }
 
     /// Confirms that the application has taken a message over that came again after a crash, from its record, with this number:

@@ -141,6 +141,18 @@ pub enum Outcome {
     StoreFailed,
 }
 
+/// What became of a command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CommandOutcome {
+    /// The identifier that the command returned; free from here on.
+    pub packet_identifier: PacketIdentifier,
+    /// Which verb.
+    pub command: Command,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
 /// Queues over the table of exchanges. An exchange is on exactly one of them.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Queues {
@@ -397,17 +409,20 @@ impl<S: Storage> Session<S> {
         publish
     }
 
-    /// What became of a command, one a call.
-    pub(crate) fn next_outcome(&mut self) -> Option<(PacketIdentifier, Command, Outcome)> {
-        let id = self.queues.ended.first()?;
-        let Stage::Ended(command, outcome) = self.storage.outgoing().get(id)?.stage else { return None };
-        self.complete(id);
-        Some((id, command, outcome))
+    /// What became of a command that no packet of the Server answered, one a call: a lost session ends many at once.
+    pub fn poll_outcome(&mut self) -> Option<CommandOutcome> {
+        if self.has_pending_record() {
+            return None;
+        }
+        let packet_identifier = self.queues.ended.first()?;
+        let Stage::Ended(command, outcome) = self.exchange(packet_identifier)?.stage else { return None };
+        self.complete(packet_identifier);
+        Some(CommandOutcome { packet_identifier, command, outcome })
     }
 
-    /// Ends an exchange that can still be taken back: a PUBLISH that was never sent, a request that is not in flight. Tells
-    /// whether it did.
-    pub(crate) fn cancel_exchange(&mut self, id: PacketIdentifier) -> bool {
+    /// Takes back a publish that was never sent, or a request that is not in flight; tells whether it did. Its outcome is told
+    /// by [`poll_outcome`](Self::poll_outcome).
+    pub fn cancel(&mut self, id: PacketIdentifier) -> bool {
         let Some(exchange) = self.exchange(id) else { return false };
         let outcome = match exchange.stage {
             Stage::Publish(_) if !exchange.sent => Outcome::NotSent,
