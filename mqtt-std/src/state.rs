@@ -462,14 +462,11 @@ impl State {
         }
     }
 
-    /// Tells those who wait what became of their commands; whether there was anything to tell.
-    pub(crate) fn resolve_outcomes(&mut self) -> bool {
-        let mut any = false;
+    /// Tells those who wait what became of their commands.
+    pub(crate) fn resolve_outcomes(&mut self) {
         while let Some(ended) = self.machine.poll_outcome() {
-            any = true;
             self.later.due.extend(self.replies.ended(ended));
         }
-        any
     }
 
     /// Begins a connection: CONNECT is in the outbox.
