@@ -4,19 +4,19 @@ use super::{Auth, Disconnect, Packet, Sender};
 use crate::error::EncodeError;
 use crate::version::ProtocolVersion;
 
-/// The packet, or the packet made shorter: the first that has at most `maximum` bytes.
-fn fitting<P>(
-    packet: P,
+/// Makes the packet shorter if it has more than `maximum` bytes; refuses it if it has more even then.
+fn shorten_to_fit<P>(
+    packet: &mut P,
     maximum: Option<u32>,
     len: impl Fn(&P) -> Result<usize, EncodeError>,
-    shorter: impl FnOnce(P) -> P,
-) -> Result<P, EncodeError> {
+    shorten: impl FnOnce(&mut P),
+) -> Result<(), EncodeError> {
     let fits = |len: usize| maximum.is_none_or(|maximum| len <= maximum as usize);
-    if fits(len(&packet)?) {
-        return Ok(packet);
+    if fits(len(packet)?) {
+        return Ok(());
     }
-    let packet = shorter(packet);
-    if fits(len(&packet)?) { Ok(packet) } else { Err(EncodeError::PacketTooLarge) }
+    shorten(packet);
+    if fits(len(packet)?) { Ok(()) } else { Err(EncodeError::PacketTooLarge) }
 }
 
 // A client's image has no other packets than those that it writes, hence two of their own beside that of `Packet`.
@@ -24,28 +24,30 @@ fn fitting<P>(
 impl Disconnect<'_> {
     /// [`Packet::encode_within`], of this packet alone.
     pub(crate) fn encode_within(
-        self,
+        mut self,
         version: ProtocolVersion,
         sender: Sender,
         maximum: Option<u32>,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        let shorter = |packet: Self| Self { properties: packet.properties.without_diagnostics(), ..packet };
-        fitting(self, maximum, |packet| packet.encoded_len(version, sender), shorter)?.encode(version, sender, out)
+        let shorten = |packet: &mut Self| packet.properties = packet.properties.without_diagnostics();
+        shorten_to_fit(&mut self, maximum, |packet| packet.encoded_len(version, sender), shorten)?;
+        self.encode(version, sender, out)
     }
 }
 
 impl Auth<'_> {
     /// [`Packet::encode_within`], of this packet alone.
     pub(crate) fn encode_within(
-        self,
+        mut self,
         version: ProtocolVersion,
         sender: Sender,
         maximum: Option<u32>,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        let shorter = |packet: Self| Self { properties: packet.properties.without_diagnostics(), ..packet };
-        fitting(self, maximum, |packet| packet.encoded_len(version, sender), shorter)?.encode(version, sender, out)
+        let shorten = |packet: &mut Self| packet.properties = packet.properties.without_diagnostics();
+        shorten_to_fit(&mut self, maximum, |packet| packet.encoded_len(version, sender), shorten)?;
+        self.encode(version, sender, out)
     }
 }
 
@@ -62,20 +64,21 @@ impl Packet<'_> {
         maximum: Option<u32>,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
+        let mut packet = *self;
         let len = |packet: &Self| packet.encoded_len(version, sender);
-        fitting(*self, maximum, len, Self::without_diagnostics)?.encode(version, sender, out)
+        shorten_to_fit(&mut packet, maximum, len, Self::leave_out_diagnostics)?;
+        packet.encode(version, sender, out)
     }
 
-    fn without_diagnostics(mut self) -> Self {
-        let properties = match &mut self {
+    fn leave_out_diagnostics(&mut self) {
+        let properties = match self {
             Self::Ack(packet) => &mut packet.properties,
             Self::Suback(packet) => &mut packet.properties,
             Self::Unsuback(packet) => &mut packet.properties,
             Self::Disconnect(packet) => &mut packet.properties,
             Self::Auth(packet) => &mut packet.properties,
-            _ => return self,
+            _ => return,
         };
         *properties = properties.without_diagnostics();
-        self
     }
 }
