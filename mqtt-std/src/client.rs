@@ -2,18 +2,20 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use mqtt_core::{InvalidTopicFilter, QoS, TopicFilter};
 use tokio::sync::watch;
 
+use crate::delivery::Queue;
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::options::IntoOptions;
 use crate::publish::Publish;
-use crate::routes::Queue;
-use crate::state::{Shared, State, Statistics};
+use crate::state::{Shared, State};
+use crate::statistics::Statistics;
 use crate::status::Status;
 use crate::subscription::Subscription;
 
@@ -102,8 +104,8 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn publish(&self, topic: impl AsRef<str>, payload: impl Into<Bytes>) -> Publish {
-        Publish::new(Arc::clone(&self.shared), topic.as_ref(), payload.into())
+    pub fn publish<'a>(&'a self, topic: impl Into<Cow<'a, str>>, payload: impl Into<Bytes>) -> Publish<'a> {
+        Publish::new(&self.shared, topic.into(), payload.into())
     }
 
     /// Subscribes to a filter and waits for the broker's answer.

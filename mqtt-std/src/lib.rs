@@ -24,25 +24,20 @@
 //! `testkit`: a small broker in the process, for tests and demonstrations.
 
 mod client;
+mod delivery;
 mod driver;
-mod early;
 mod error;
-mod later;
-mod link;
 mod message;
 mod options;
-mod outbox;
 mod publish;
 mod random;
-mod replies;
-mod routes;
 mod state;
+mod statistics;
 mod status;
 mod storage;
 mod subscription;
 #[cfg(feature = "testkit")]
 pub mod testkit;
-mod tickets;
 
 pub use client::{Client, Shutdown};
 pub use error::{Error, InvalidUrl};
@@ -52,7 +47,7 @@ pub use mqtt_core::{
 };
 pub use options::{IntoOptions, Options, Will};
 pub use publish::{Delivered, Publish, Receipt};
-pub use state::Statistics;
+pub use statistics::Statistics;
 pub use status::{Cause, Status};
 pub use subscription::Subscription;
 

@@ -3,37 +3,48 @@
 use core::future::{Future, IntoFuture};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use mqtt_core::{PublishRequest, QoS, ReasonCode, TopicName};
 use tokio::sync::oneshot;
 
 use crate::error::Error;
-use crate::replies::Answer;
-use crate::state::Shared;
+use crate::state::{Answer, Shared};
 
 /// A message about to be published; see [`Client::publish`](crate::Client::publish).
 ///
 /// `.await` waits until it is delivered; [`send`](Self::send) until it is accepted, and returns the receipt.
 #[derive(Debug)]
 #[must_use = "a message is published by `.await` or `send`"]
-pub struct Publish {
-    shared: Arc<Shared>,
-    publication: Publication,
+pub struct Publish<'a> {
+    shared: &'a Shared,
+    publication: Publication<'a>,
 }
 
-/// A message that owns its parts.
+/// A message without a Packet Identifier yet.
 #[derive(Clone, Debug)]
-pub(crate) struct Publication {
-    topic: Arc<str>,
+pub(crate) struct Publication<'a> {
+    topic: Cow<'a, str>,
     pub(crate) payload: Bytes,
     qos: QoS,
     retain: bool,
     message_expiry_interval: Option<u32>,
 }
 
-impl Publication {
+impl Publication<'_> {
+    /// The same message, to be kept for later.
+    pub(crate) fn to_owned(&self) -> Publication<'static> {
+        let Self { topic, payload, qos, retain, message_expiry_interval } = self;
+        Publication {
+            topic: Cow::Owned(topic.clone().into_owned()),
+            payload: payload.clone(),
+            qos: *qos,
+            retain: *retain,
+            message_expiry_interval: *message_expiry_interval,
+        }
+    }
+
     pub(crate) fn topic(&self) -> &str {
         &self.topic
     }
@@ -45,15 +56,10 @@ impl Publication {
     }
 }
 
-impl Publish {
-    pub(crate) fn new(shared: Arc<Shared>, topic: &str, payload: Bytes) -> Self {
-        let publication = Publication {
-            topic: topic.into(),
-            payload,
-            qos: QoS::AtMostOnce,
-            retain: false,
-            message_expiry_interval: None,
-        };
+impl<'a> Publish<'a> {
+    pub(crate) const fn new(shared: &'a Shared, topic: Cow<'a, str>, payload: Bytes) -> Self {
+        let publication =
+            Publication { topic, payload, qos: QoS::AtMostOnce, retain: false, message_expiry_interval: None };
         Self { shared, publication }
     }
 
@@ -102,9 +108,9 @@ impl Publish {
     }
 }
 
-impl IntoFuture for Publish {
+impl<'a> IntoFuture for Publish<'a> {
     type Output = Result<Delivered, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     /// Waits until the message is delivered; see [`Receipt`]. Dropped half-way, the message may be published all the same.
     fn into_future(self) -> Self::IntoFuture {

@@ -8,8 +8,8 @@ use futures_core::Stream;
 use mqtt_core::ReasonCode;
 
 use crate::client::Alive;
+use crate::delivery::{Queue, Taken};
 use crate::message::Message;
-use crate::routes::{Queue, Taken};
 use crate::state::Shared;
 
 /// The messages of one subscription, in the order of their arrival; see [`Client::subscribe`](crate::Client::subscribe).

@@ -1,5 +1,10 @@
 //! The task behind a client: one connection after another.
 
+mod link;
+mod outbox;
+
+pub(crate) use outbox::Outbox;
+
 use core::future::Future;
 use core::task::{Poll, Waker};
 use core::time::Duration;
@@ -10,7 +15,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::link::{End, Link, LinkOptions};
+use link::{End, Link, LinkOptions};
+
 use crate::options::Options;
 use crate::state::Shared;
 use crate::status::{Cause, Status};

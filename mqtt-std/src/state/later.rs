@@ -4,8 +4,8 @@ use core::ops::{Deref, DerefMut};
 use core::task::Waker;
 use std::sync::MutexGuard;
 
-use crate::replies::{Due, Replies};
-use crate::state::State;
+use super::State;
+use super::replies::{Due, Replies};
 
 /// Those to wake, and those to answer.
 #[derive(Debug, Default)]

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use mqtt_core::{Instant, TopicFilter, TopicName};
 
-use crate::later::Later;
+use super::queue::Queue;
+use super::tickets::Ticket;
 use crate::message::Message;
-use crate::routes::Queue;
-use crate::tickets::Ticket;
+use crate::state::Later;
 
 #[derive(Debug)]
 pub(crate) struct Early {

@@ -1,0 +1,74 @@
+//! Messages on their way in, from the machine to the streams.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use mqtt_core::{Instant, QoS, ReasonCode};
+
+use super::State;
+use crate::delivery::{Pushed, Queue, Ticket};
+use crate::message::Message;
+
+/// A message that waits for room in streams, and until when.
+pub(crate) struct Stalled {
+    pub(crate) message: Message,
+    /// That of QoS 1 and 2, from the beginning; otherwise once it is needed.
+    pub(crate) ticket: Option<Arc<Ticket>>,
+    pub(crate) queues: VecDeque<Arc<Queue>>,
+    pub(crate) until: Instant,
+}
+
+impl State {
+    /// Puts the message that is held up into the streams that have room for it.
+    pub(crate) fn unstall(&mut self, now: Instant) {
+        let Some(stalled) = &mut self.stalled else { return };
+        // At QoS 0 only as long as the reader may wait for an acknowledgement that is behind this message.
+        let answer_due = stalled.message.qos() != QoS::AtMostOnce || self.machine.session.outgoing_len() > 0;
+        if answer_due && stalled.ticket.is_none() {
+            stalled.ticket = Some(self.tickets.give(None, stalled.message.payload().len()));
+        }
+        let ticket = stalled.ticket.as_ref().filter(|_| answer_due && self.tickets.may_wait());
+        let overdue = now >= stalled.until;
+        let mut dropped = 0_u64;
+        stalled.queues.retain(|queue| match queue.push(&stalled.message, ticket, overdue, &mut self.later) {
+            Pushed::Taken => false,
+            Pushed::Full => true,
+            Pushed::Dropped => {
+                dropped = dropped.saturating_add(1);
+                false
+            }
+        });
+        if dropped > 0 {
+            tracing::warn!(topic = stalled.message.topic(), dropped, "a full stream did not take a message in time");
+            self.statistics.dropped = self.statistics.dropped.saturating_add(dropped);
+        }
+        let free = stalled.queues.is_empty();
+        self.machine.set_reading(now, free);
+        if free {
+            self.stalled = None;
+        }
+    }
+
+    /// The end: what was received can still be read.
+    pub(super) fn hand_over_stalled(&mut self) {
+        let Some(stalled) = self.stalled.take() else { return };
+        let ticket = stalled.ticket.unwrap_or_else(|| self.tickets.give(None, 0));
+        for queue in &stalled.queues {
+            queue.push(&stalled.message, Some(&ticket), false, &mut self.later);
+        }
+    }
+
+    /// Tells whether a full stream holds up what arrives. Until CONNACK it does not: that is not to wait for a reader.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.stalled.is_some() && self.machine.is_connected()
+    }
+
+    /// Acknowledges what all streams have taken, and what waits for none any longer.
+    pub(crate) fn acknowledge_taken(&mut self, now: Instant) {
+        self.statistics.unrouted = self.statistics.unrouted.saturating_add(self.early.expire(now));
+        for token in self.tickets.take_returned() {
+            // Stale: the connection is another one, and the broker sends it again or has forgotten it.
+            let _ = self.machine.acknowledge(token, ReasonCode::SUCCESS);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! What handles and the driver share, behind one lock that is never held across a wait.
+
+mod deliver;
+mod later;
+mod publish;
+mod replies;
+mod subscribe;
+mod transmit;
+
+pub(crate) use deliver::Stalled;
+pub(crate) use later::{Later, Locked};
+pub(crate) use replies::Answer;
+
+use core::task::Waker;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mqtt_core::{Instant, Machine, UsageError};
+use tokio::sync::Notify;
+
+use crate::delivery::{Early, Routes, Tickets};
+use crate::driver::Outbox;
+use crate::error::Error;
+use crate::options::Options;
+use crate::statistics::Statistics;
+use crate::storage::{HeapAliases, HeapStorage, HeapSubscriptions};
+use publish::Queued;
+use replies::Replies;
+
+/// The lock and the signals around it.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    epoch: tokio::time::Instant,
+    /// Room was made for a command that waits.
+    pub(crate) room: Notify,
+    /// Who waits for room in the queue of QoS 0, one at a time, in the order in which they came.
+    pub(crate) queue_turn: Turn,
+    /// Who waits for room in the session, as above.
+    pub(crate) session_turn: Turn,
+    /// Everything is over.
+    pub(crate) ended: Notify,
+}
+
+pub(crate) type Turn = tokio::sync::Mutex<()>;
+
+pub(crate) struct State {
+    pub(crate) machine: Machine<HeapStorage, HeapAliases, HeapSubscriptions>,
+    pub(crate) outbox: Outbox,
+    /// Messages at QoS 0 that wait for a connection, or behind a large payload.
+    queue: VecDeque<Queued>,
+    queue_limit: usize,
+    pub(crate) replies: Replies,
+    pub(crate) routes: Routes,
+    /// A message that some full streams have not taken yet. It was received, so it outlives the connection.
+    pub(crate) stalled: Option<Stalled>,
+    pub(crate) tickets: Arc<Tickets>,
+    pub(crate) early: Early,
+    /// Filters whose streams are gone, until there is room for the UNSUBSCRIBE.
+    unwanted: Vec<Box<str>>,
+    keep_session: bool,
+    /// When messages are looked at for their expiry next; only while some may wait that have one.
+    pub(crate) expiry_check: Option<Instant>,
+    pub(crate) statistics: Statistics,
+    driver: Option<Waker>,
+    /// What is left for when the lock is free.
+    pub(crate) later: Later,
+    pub(crate) shutdown: Option<tokio::time::Instant>,
+    pub(crate) closed: bool,
+    /// Messages that had no outcome when everything was over.
+    pub(crate) undelivered_at_end: usize,
+}
+
+impl core::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(options: &Options) -> Arc<Self> {
+        let storage = HeapStorage::new(options.in_flight, options.storage);
+        let mut machine = Machine::with(storage, HeapAliases::new(32, 32), HeapSubscriptions::default());
+        if options.expect_session {
+            machine.session.expect_session_present();
+        }
+        let state = State {
+            machine,
+            outbox: Outbox::default(),
+            queue: VecDeque::new(),
+            queue_limit: options.queue,
+            replies: Replies::default(),
+            routes: Routes::default(),
+            stalled: None,
+            tickets: Tickets::new(usize::from(options.in_flight).max(WAITING), options.storage),
+            early: Early::new(options.keep_session),
+            unwanted: Vec::new(),
+            keep_session: options.keep_session,
+            expiry_check: None,
+            statistics: Statistics::default(),
+            driver: None,
+            later: Later::default(),
+            shutdown: None,
+            closed: false,
+            undelivered_at_end: 0,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            epoch: tokio::time::Instant::now(),
+            room: Notify::new(),
+            queue_turn: Turn::default(),
+            session_turn: Turn::default(),
+            ended: Notify::new(),
+        })
+    }
+
+    /// A panic elsewhere leaves the state as a call of the machine left it: whole.
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        Locked::new(self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        Instant::from_millis(u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn at(&self, moment: Instant) -> tokio::time::Instant {
+        self.epoch + core::time::Duration::from_millis(moment.as_millis())
+    }
+
+    /// Changes the state, then wakes the driver if it sleeps.
+    pub(crate) fn command<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let now = self.now();
+        let (value, waker) = {
+            let mut state = self.lock();
+            let value = change(&mut state, now);
+            (value, state.driver.take())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        value
+    }
+
+    /// Changes the state once there is room for it: `change` says `None` as long as there is none. Those who wait take turns,
+    /// so that nobody who comes later is served first. May be dropped: nothing has changed then.
+    pub(crate) async fn when_room<T>(
+        &self,
+        turn: &Turn,
+        mut change: impl FnMut(&mut State, Instant) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        let _turn = turn.lock().await;
+        loop {
+            let mut room = core::pin::pin!(self.room.notified());
+            room.as_mut().enable();
+            if let Some(value) = self.command(&mut change)? {
+                return Ok(value);
+            }
+            room.await;
+        }
+    }
+
+    /// The end: every wait resolves.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        state.closed = true;
+        state.undelivered_at_end = state.undelivered();
+        state.machine.session.end();
+        state.resolve_outcomes();
+        state.later.given_up = Some(core::mem::take(&mut state.replies));
+        state.queue.clear();
+        state.hand_over_stalled();
+        let keep = state.keep_session;
+        let State { routes, later, .. } = &mut *state;
+        routes.close(keep, later);
+        drop(state);
+        self.room.notify_waiters();
+        self.ended.notify_waiters();
+    }
+}
+
+impl State {
+    pub(crate) fn set_driver(&mut self, waker: &Waker) {
+        if !self.driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.driver = Some(waker.clone());
+        }
+    }
+
+    /// Ends what has expired, once in a while: a message has seconds to live, and looking at all that wait takes time.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        if self.expiry_check.is_none_or(|at| now < at) {
+            return;
+        }
+        self.machine.expire(now);
+        let waiting = self.machine.session.outgoing_len() > 0;
+        self.expiry_check = waiting.then(|| now.plus_millis(EXPIRY_CHECK));
+    }
+
+    /// Tells whether it is a lack of room that outcomes mend.
+    fn passes(&self, error: UsageError) -> bool {
+        let session = &self.machine.session;
+        session.outgoing_len() > 0
+            && match error {
+                UsageError::InFlightFull => true,
+                // What is larger than all of it never fits.
+                UsageError::StorageFull(full) => full.needed <= session.storage().limit(),
+                _ => false,
+            }
+    }
+
+    /// Tells those who wait what became of their commands.
+    pub(crate) fn resolve_outcomes(&mut self) {
+        while let Some(ended) = self.machine.poll_outcome() {
+            self.later.due.extend(self.replies.ended(ended));
+        }
+    }
+
+    /// What takes room that others may wait for: exchanges, bytes, places in the queue.
+    pub(crate) fn load(&self) -> Load {
+        let session = &self.machine.session;
+        Load { exchanges: session.outgoing_len(), bytes: session.storage().used(), queued: self.queue.len() }
+    }
+
+    /// Messages that have no outcome yet.
+    pub(crate) fn undelivered(&self) -> usize {
+        self.replies.open_publishes() + self.queue.len()
+    }
+
+    /// Tells whether everything was sent and answered.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.machine.session.outgoing_len() == 0 && self.queue.is_empty() && self.outbox.is_empty()
+    }
+}
+
+/// See [`State::load`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    exchanges: u16,
+    bytes: usize,
+    queued: usize,
+}
+
+impl Load {
+    /// Tells whether there is more room than at `before`, of whatever kind.
+    pub(crate) const fn is_lighter_than(self, before: Self) -> bool {
+        self.exchanges < before.exchanges || self.bytes < before.bytes || self.queued < before.queued
+    }
+}
+
+/// Milliseconds between two looks at what may have expired.
+const EXPIRY_CHECK: u64 = 1_000;
+
+/// At least so many messages may wait beyond the capacity of streams; beyond that nothing is read.
+const WAITING: usize = 1024;

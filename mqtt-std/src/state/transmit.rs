@@ -1,0 +1,53 @@
+//! What is written next: CONNECT, what the machine has, what waits, DISCONNECT.
+
+use mqtt_core::{ConnectOptions, Instant, Property, ReasonCode, TransmitPayload, UsageError};
+
+use super::State;
+
+impl State {
+    /// Puts what is to be sent into the outbox, as far as it takes.
+    pub(crate) fn fill_outbox(&mut self, now: Instant) {
+        while self.outbox.has_room() {
+            let machine = &mut self.machine;
+            let transmit = self.outbox.encode(|out| {
+                let transmit = machine.poll_transmit(now, out)?;
+                Ok((transmit, transmit.map_or(0, |transmit| transmit.head_len)))
+            });
+            match transmit {
+                Ok(Some(transmit)) => {
+                    if let TransmitPayload::Stored(id) = transmit.payload {
+                        self.outbox.set_payload(self.machine.session.storage().shared_payload(id));
+                    }
+                }
+                Ok(None) if self.machine.is_connected() => match self.queue.pop_front() {
+                    Some(queued) => self.send_queued(now, &queued),
+                    None => return,
+                },
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!(%error, "cannot encode");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Begins a connection: CONNECT is in the outbox.
+    pub(crate) fn connect(&mut self, now: Instant, options: &ConnectOptions<'_>) -> Result<(), UsageError> {
+        self.outbox.clear();
+        let machine = &mut self.machine;
+        self.outbox.encode(|out| Ok(((), machine.connect(now, options, out)?)))
+    }
+
+    /// Ends the connection: DISCONNECT is in the outbox.
+    pub(crate) fn disconnect(&mut self, session_ends: bool) {
+        let v5 = self.machine.connection.version().is_v5();
+        let properties: &[Property<'_>] = if session_ends && v5 { &[Property::SessionExpiryInterval(0)] } else { &[] };
+        let machine = &mut self.machine;
+        let reason = ReasonCode::NORMAL_DISCONNECTION;
+        let written = self.outbox.encode(|out| Ok(((), machine.disconnect(reason, properties, out)?)));
+        if let Err(error) = written {
+            tracing::warn!(%error, "no DISCONNECT is sent");
+        }
+    }
+}
