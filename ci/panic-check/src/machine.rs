@@ -91,6 +91,8 @@ where
     call(Session::<S>::end);
     call(Session::<S>::next_unsent);
     call(Session::<S>::publish_qos);
+    call(Session::<S>::unsent_topic);
+    call(Session::<S>::awaits);
     call(Session::<S>::poll_record);
     call(Session::<S>::records_durable);
     call(Session::<S>::restore);

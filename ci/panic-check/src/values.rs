@@ -84,6 +84,9 @@ fn properties() {
     call(|properties: Properties<'_>| walk(Properties::user_properties(properties)));
     call(Properties::reason_string);
     call(Properties::topic_alias);
+    call(Properties::from_encoded);
+    call(Properties::as_encoded);
+    call(Properties::encode);
     derived_errors();
 }
 

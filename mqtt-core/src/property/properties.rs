@@ -5,6 +5,7 @@ use crate::codec::reader::Reader;
 use crate::codec::variable_byte_integer;
 use crate::codec::writer::{Measure, Writer};
 use crate::error::{DecodeError, EncodeError};
+use crate::packet::{PacketType, Sender};
 use crate::version::ProtocolVersion;
 
 /// The properties of a packet: those that were decoded, or those to be encoded.
@@ -38,6 +39,35 @@ impl<'a> Properties<'a> {
     #[must_use]
     pub const fn new(list: &'a [Property<'a>]) -> Self {
         Self::with_encoded(&[], list)
+    }
+
+    /// Properties that were [encoded](Self::encode) before, or [kept](Self::as_encoded) from a packet, and may stand in this
+    /// one. The block has no length in front; all of it is checked.
+    ///
+    /// # Errors
+    /// Those of a packet with this block.
+    pub fn from_encoded(packet_type: PacketType, sender: Sender, encoded: &'a [u8]) -> Result<Self, DecodeError> {
+        if !encoded.is_empty() {
+            check(encoded, Scope::Packet(packet_type, sender))?;
+        }
+        Ok(Self::with_encoded(encoded, &[]))
+    }
+
+    /// The bytes of those that were decoded, without their length. Those that were lent as a slice are not among them.
+    #[must_use]
+    pub const fn as_encoded(&self) -> &'a [u8] {
+        self.encoded
+    }
+
+    /// Writes the properties, as they may stand in this packet, to the start of `out`, without their length; tells how many
+    /// bytes they take.
+    ///
+    /// # Errors
+    /// Those of a packet with these properties, and `BufferTooSmall` with the bytes that are needed. Nothing is written then.
+    pub fn encode(&self, packet_type: PacketType, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let len = self.block_len(Scope::Packet(packet_type, sender))? as usize;
+        self.write_block(&mut Writer::new(out, len)?);
+        Ok(len)
     }
 
     /// Properties that were encoded and checked before, followed by some to be written.

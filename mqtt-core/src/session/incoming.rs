@@ -226,6 +226,15 @@ impl<S: Storage> Session<S> {
         true
     }
 
+    /// Tells whether the token acknowledges something: it is not stale, and was not used. With a store a message at QoS 2 was
+    /// acknowledged when it was recorded.
+    #[must_use]
+    pub fn awaits(&self, token: Acknowledgement) -> bool {
+        self.storage.incoming().get(token.packet_identifier).is_some_and(|arrival| {
+            arrival.delivery == token.delivery && matches!(arrival.stage, Stage::Puback(None) | Stage::Pubrec(None))
+        })
+    }
+
     /// The acknowledgement to send next; [`acknowledgement_sent`](Self::acknowledgement_sent) takes it off.
     pub(crate) fn next_acknowledgement(&self) -> Option<(AckKind, PacketIdentifier, ReasonCode)> {
         let lists = &self.acknowledgements;

@@ -26,7 +26,7 @@ use crate::connection::UsageError;
 use crate::maybe::Maybe;
 use crate::request::{Body, PublishRequest};
 use crate::time::Instant;
-use crate::types::{PacketIdentifier, QoS};
+use crate::types::{PacketIdentifier, QoS, TopicName};
 use incoming::Acknowledgements;
 use list::Linked;
 use outgoing::Queues;
@@ -277,6 +277,16 @@ impl<S: Storage> Session<S> {
             next = exchange.link().next();
         }
         next
+    }
+
+    /// The topic of a publish at QoS 1 or 2 that was never sent; `None` for every other exchange.
+    #[must_use]
+    pub fn unsent_topic(&self, id: PacketIdentifier) -> Option<TopicName<'_>> {
+        let exchange = self.exchange(id)?;
+        if exchange.sent || !matches!(exchange.stage, Stage::Publish(_)) {
+            return None;
+        }
+        Some(stored::publish(self.storage.head(id))?.0)
     }
 
     /// The QoS of a publish that has no outcome yet.

@@ -287,6 +287,40 @@ fn properties_that_were_received_are_checked_again_for_another_packet() {
 }
 
 #[test]
+fn a_block_outlives_its_packet() {
+    let list = [Property::ContentType("text/plain"), Property::UserProperty("from", "cellar")];
+    let properties = Properties::new(&list);
+    assert!(properties.as_encoded().is_empty(), "they are lent as a slice");
+    let mut block = [0; 64];
+    let needed = 1 + 2 + 10 + 1 + 2 + 4 + 2 + 6;
+    assert_eq!(
+        properties.encode(PacketType::Publish, Sender::Client, &mut block[..needed - 1]),
+        Err(EncodeError::BufferTooSmall { needed })
+    );
+    assert!(block.iter().all(|byte| *byte == 0), "nothing is written then");
+    assert_eq!(properties.encode(PacketType::Publish, Sender::Client, &mut block), Ok(needed));
+    let kept = Properties::from_encoded(PacketType::Publish, Sender::Client, &block[..needed]).unwrap();
+    assert_eq!((kept, kept.as_encoded()), (properties, &block[..needed]));
+    assert_eq!(kept.encode(PacketType::Publish, Sender::Client, &mut [0; 64]), Ok(needed), "and again");
+
+    let not_allowed = PropertyIdentifier::ContentType;
+    assert_eq!(
+        properties.encode(PacketType::Puback, Sender::Client, &mut block),
+        Err(EncodeError::PropertyNotAllowed(not_allowed))
+    );
+    assert_eq!(
+        Properties::from_encoded(PacketType::Puback, Sender::Server, &block[..needed]),
+        Err(DecodeError::PropertyNotAllowed(not_allowed))
+    );
+    for len in 1..needed {
+        // It ends between two properties, or inside one.
+        let cut = Properties::from_encoded(PacketType::Publish, Sender::Client, &block[..len]);
+        assert_eq!(cut.is_ok(), len == 13, "{len}");
+    }
+    assert_eq!(Properties::from_encoded(PacketType::Puback, Sender::Server, &[]), Ok(Properties::EMPTY));
+}
+
+#[test]
 fn more_properties_than_a_packet_can_hold_are_not_written() {
     let long = "x".repeat(65_535);
     let list = vec![Property::UserProperty(&long, &long); 2049]; // some 268 million bytes

@@ -162,7 +162,9 @@ fn a_void_token_is_stale() {
         pair.message(1, 1, "a");
         pair.message(2, 2, "b");
         let (first, second) = (pair.tokens[0], pair.tokens[1]);
+        assert!(pair.session().awaits(first) && pair.session().awaits(second));
         assert_eq!(accept(&mut pair, first), Ok(()));
+        assert!(!pair.session().awaits(first));
         assert_eq!(accept(&mut pair, first), Err(UsageError::Stale), "twice");
         assert_eq!(pair.sent(), ["PUBACK #1"]);
         assert_eq!(accept(&mut pair, first), Err(UsageError::Stale), "used");
@@ -173,6 +175,7 @@ fn a_void_token_is_stale() {
         // A new connection: QoS 1 comes again, QoS 2 is known.
         pair.connect(&by_hand(version));
         pair.connack(true, &[]);
+        assert!(!pair.session().awaits(third) && pair.session().awaits(second));
         assert_eq!(accept(&mut pair, third), Err(UsageError::Stale));
         assert_eq!(pair.message_again(1, 1, "c"), ["Message q1 dup t c"]);
         assert_eq!(accept(&mut pair, third), Err(UsageError::Stale));

@@ -475,7 +475,13 @@ fn identifiers_go_on_where_they_were() {
         pair.reconnect(true);
         assert_eq!(pair.publish(1, "b"), Ok(2));
         assert_eq!(pair.session().next_unsent().map(PacketIdentifier::number), Some(2));
+        let topic = |pair: &Pair, number| {
+            let id = PacketIdentifier::new(number).unwrap();
+            pair.session().unsent_topic(id).map(|topic| topic.as_str().to_owned())
+        };
+        assert_eq!([1, 2, 3].map(|number| topic(&pair, number)), [None, Some("t".to_owned()), None]);
         pair.sent();
+        assert_eq!(topic(&pair, 2), None);
         pair.reconnect(true);
         assert_eq!(pair.session().next_unsent(), None, "it is sent again");
         assert_eq!(pair.publish(1, "c"), Ok(3));
