@@ -101,6 +101,11 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
         self.connection.transmitted(now, bytes);
     }
 
+    /// [`Connection::source_waits`].
+    pub fn source_waits(&mut self, now: Instant) {
+        self.connection.source_waits(now);
+    }
+
     /// [`Connection::poll_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {

@@ -44,6 +44,7 @@ where
     call(Machine::<S, A, L>::receive);
     call(Machine::<S, A, L>::bytes_received);
     call(Machine::<S, A, L>::set_reading);
+    call(Machine::<S, A, L>::source_waits);
     call(Machine::<S, A, L>::poll_transmit);
     call(Machine::<S, A, L>::transmitted);
     call(Machine::<S, A, L>::poll_timeout);
@@ -109,6 +110,7 @@ where
     call(Connection::<A>::refused_renewals);
     call(Connection::<A>::bytes_received);
     call(Connection::<A>::set_reading);
+    call(Connection::<A>::source_waits);
     call(Connection::<A>::transmitted);
     call(Connection::<A>::poll_timeout);
     call(Connection::<A>::handle_timeout);

@@ -243,6 +243,12 @@ impl<A: Aliases> Connection<A> {
         }
     }
 
+    /// What was given out has left as far as it is there: a source of a payload has nothing ready. That no byte leaves is not
+    /// the transport's fault, so a PINGREQ behind the payload has its time from now on.
+    pub fn source_waits(&mut self, now: Instant) {
+        self.keep_alive.bytes_sent(now);
+    }
+
     /// The earliest moment at which [`handle_timeout`](Self::handle_timeout) has work. May change after any call that takes
     /// `&mut self`.
     #[must_use]

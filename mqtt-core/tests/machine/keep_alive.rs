@@ -1,8 +1,8 @@
 //! Keep Alive in virtual time.
 
-use mqtt_core::{ConnectionError, Property, ProtocolVersion};
+use mqtt_core::{ConnectionError, Payload, Property, ProtocolVersion, PublishRequest};
 
-use crate::support::{Pair, any_version, options};
+use crate::support::{Pair, any_version, options, topic};
 
 const TIMEOUT: u64 = 10_000;
 
@@ -251,6 +251,27 @@ fn while_nothing_is_read_pings_go_out_and_no_answer_is_waited_for() {
         assert!(!is_dead(&mut pair));
         // And it does not hide a dead link.
         die(&mut pair);
+    }
+}
+
+// trap K2
+#[test]
+fn a_source_that_has_nothing_ready_is_not_a_dead_link() {
+    for version in any_version() {
+        let mut pair = Pair::connected(version);
+        let mut out = [0; 64];
+        let request = PublishRequest::new(topic("t"));
+        let source = Payload::Source { length: 3_000 };
+        let head_len = pair.machine.publish_at_most_once(&request, source, &mut out).unwrap().head_len;
+        pair.machine.transmitted(pair.now, head_len);
+        assert_eq!(pair.next_deadline(), Some(45_000), "a PINGREQ is due, behind the payload");
+        for _ in 0..5 {
+            pair.pass(TIMEOUT - 1);
+            pair.machine.source_waits(pair.now);
+            assert!(!is_dead(&mut pair));
+        }
+        pair.pass(TIMEOUT);
+        assert!(is_dead(&mut pair), "it had something, and no byte left");
     }
 }
 
