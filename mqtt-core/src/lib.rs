@@ -65,8 +65,10 @@ mod packet;
 mod property;
 mod reconnect;
 mod request;
+mod rivalry;
 mod session;
 mod subscription_list;
+mod suspicion;
 mod time;
 mod trace;
 mod types;
@@ -87,11 +89,13 @@ pub use packet::{
 pub use property::{Properties, PropertiesIter, Property, PropertyIdentifier};
 pub use reconnect::{Attempt, Backoff, ErrorClass, Fallback, GeneratedClientIdentifier, Loss};
 pub use request::{Body, Payload, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};
+pub use rivalry::Rivalry;
 pub use session::{
     Acknowledgement, ArrayStorage, ArrayTable, Arrival, Command, CommandOutcome, DeliveryNumber, Exchange, Outcome,
     Record, RecordTicket, RecordedMessage, Session, Storage, StorageFull, Table,
 };
 pub use subscription_list::{ArraySubscriptions, NoSubscriptions, Renewal, SubscriptionList};
+pub use suspicion::Suspicion;
 pub use time::Instant;
 pub use types::{
     InvalidTopicFilter, InvalidTopicName, PacketIdentifier, QoS, ReasonCode, ReasonCodes, TopicFilter, TopicName,

@@ -12,9 +12,9 @@ use crate::version::ProtocolVersion;
 pub enum ErrorClass {
     /// It passes: network errors, a Server that restarts.
     Retry,
-    /// It passes slowly: a Server that asks to be left alone.
+    /// It passes slowly: a Server that asks to be left alone, another client with the same Client Identifier.
     RetrySlowly,
-    /// Trying again cannot mend it: bad credentials, not authorised, taken over.
+    /// Trying again cannot mend it: bad credentials, not authorised.
     Stop,
 }
 
@@ -29,6 +29,7 @@ impl ErrorClass {
             | ReasonCode::MESSAGE_RATE_TOO_HIGH
             | ReasonCode::SERVER_UNAVAILABLE
             | ReasonCode::ADMINISTRATIVE_ACTION
+            | ReasonCode::SESSION_TAKEN_OVER
             | ReasonCode::MAXIMUM_CONNECT_TIME => Self::RetrySlowly,
             ReasonCode::UNSUPPORTED_PROTOCOL_VERSION
             | ReasonCode::CLIENT_IDENTIFIER_NOT_VALID
@@ -36,7 +37,6 @@ impl ErrorClass {
             | ReasonCode::NOT_AUTHORIZED
             | ReasonCode::BANNED
             | ReasonCode::BAD_AUTHENTICATION_METHOD
-            | ReasonCode::SESSION_TAKEN_OVER
             | ReasonCode::USE_ANOTHER_SERVER
             | ReasonCode::SERVER_MOVED
             | ReasonCode::RETAIN_NOT_SUPPORTED
@@ -49,6 +49,10 @@ impl ErrorClass {
     #[must_use]
     pub const fn of_error(error: ConnectionError) -> Self {
         match error {
+            // Of one packet perhaps: if it is of the client, CONNACK says so.
+            ConnectionError::Disconnected(
+                ReasonCode::NOT_AUTHORIZED | ReasonCode::RETAIN_NOT_SUPPORTED | ReasonCode::QOS_NOT_SUPPORTED,
+            ) => Self::RetrySlowly,
             ConnectionError::Refused(reason) | ConnectionError::Disconnected(reason) => Self::of_reason(reason),
             ConnectionError::Closed => Self::Stop,
             // What the peer says is wrong will be wrong again; it may be another peer by then.

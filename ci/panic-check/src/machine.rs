@@ -70,6 +70,10 @@ where
     call(Machine::<S, A, L>::transport_lost);
     call(Machine::<S, A, L>::cancel);
     call(Machine::<S, A, L>::expire);
+    call(Machine::<S, A, L>::give_up);
+    call(Machine::<S, A, L>::give_up_next);
+    call(Suspicion::poll_transmit::<S, A, L>);
+    call(Suspicion::connection_died::<S, A, L>);
     call(Machine::<S, A, L>::is_connected);
     call(Machine::<S, A, L>::is_closed);
     call(Machine::<S, A, L>::refused_renewals);

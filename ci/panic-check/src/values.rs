@@ -195,4 +195,11 @@ fn policy() {
     derived::<Loss>();
     call(Loss::default);
     call(Loss::is_none);
+    derived::<Rivalry>();
+    call(Rivalry::default);
+    call(Rivalry::connection_ended);
+    call(Rivalry::calm);
+    derived::<Suspicion>();
+    call(Suspicion::new);
+    call(Suspicion::is_one_at_a_time);
 }

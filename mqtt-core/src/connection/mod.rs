@@ -198,6 +198,16 @@ impl<A: Aliases> Connection<A> {
         matches!(self.phase, Phase::Closed)
     }
 
+    /// Tells whether nothing more is received or written, but perhaps a DISCONNECT.
+    pub(crate) const fn is_over(&self) -> bool {
+        !matches!(self.phase, Phase::Connecting | Phase::Connected)
+    }
+
+    /// Tells whether subscriptions may be due for renewal.
+    pub(crate) const fn is_renewing(&self) -> bool {
+        self.renewal_from.is_some()
+    }
+
     /// Why the connection is over, if it is.
     #[must_use]
     pub const fn failure(&self) -> Option<ConnectionError> {

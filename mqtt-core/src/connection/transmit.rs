@@ -47,6 +47,19 @@ pub enum TransmitPayload {
     },
 }
 
+/// The subscription at this place, and its Subscription Identifier, if it is to be asked for.
+fn due_renewal<'a, S: Storage>(
+    session: &Session<S>,
+    subscriptions: &'a impl SubscriptionList,
+    index: usize,
+) -> Option<(Subscription<'a>, Option<u32>)> {
+    if subscriptions.renewal(index) != Some(Renewal::Due) {
+        return None;
+    }
+    // There was no room for the renewal before its UNSUBSCRIBE, and it shall not come behind it.
+    subscriptions.get(index).filter(|(subscription, _)| !session.is_unsubscribing(subscription.filter))
+}
+
 impl<A: Aliases> Connection<A> {
     /// Writes the next packet to send to the start of `out`, up to its payload; the payload too where the whole packet fits.
     /// `None`: nothing is to be sent now.
@@ -97,6 +110,26 @@ impl<A: Aliases> Connection<A> {
         };
         self.progress.give_out(len as u64);
         Ok((len > 0).then_some(Transmit { head_len: len, payload: TransmitPayload::None }))
+    }
+
+    /// Tells whether a packet is to be sent that begins, or goes on with, no exchange of this side's.
+    pub(crate) fn has_own_packet<S: Storage>(&self, session: &Session<S>) -> bool {
+        self.keep_alive.is_ping_due() || self.strays.first().is_some() || session.next_acknowledgement().is_some()
+    }
+
+    /// Marks the renewal whose turn it is as refused; tells whether there is one.
+    pub(crate) fn refuse_next_renewal<S: Storage>(
+        &mut self,
+        session: &Session<S>,
+        subscriptions: &mut impl SubscriptionList,
+    ) -> bool {
+        let Some(from) = self.renewal_from else { return false };
+        let next = (from..subscriptions.len()).find(|index| due_renewal(session, subscriptions, *index).is_some());
+        if let Some(index) = next {
+            subscriptions.set_renewal(index, Renewal::Refused(ReasonCode::PACKET_TOO_LARGE));
+            self.refused_renewals = self.refused_renewals.saturating_add(1);
+        }
+        next.is_some()
     }
 
     fn transmit_disconnect(
@@ -196,14 +229,7 @@ impl<A: Aliases> Connection<A> {
     ) -> Result<Option<usize>, EncodeError> {
         let Some(from) = self.renewal_from else { return Ok(None) };
         for index in from..subscriptions.len() {
-            if subscriptions.renewal(index) != Some(Renewal::Due) {
-                continue;
-            }
-            let Some((subscription, identifier)) = subscriptions.get(index) else { continue };
-            // There was no room for the renewal before its UNSUBSCRIBE, and it shall not come behind it.
-            if session.is_unsubscribing(subscription.filter) {
-                continue;
-            }
+            let Some((subscription, identifier)) = due_renewal(session, subscriptions, index) else { continue };
             let Some(id) = session.vacant_identifier() else { return Ok(None) };
             match self.write_renewal(id, subscription, identifier, out) {
                 Ok(len) => {

@@ -38,6 +38,10 @@ impl List {
         self.first
     }
 
+    pub(crate) const fn last(self) -> Option<PacketIdentifier> {
+        self.last
+    }
+
     pub(crate) const fn is_empty(self) -> bool {
         self.first.is_none()
     }

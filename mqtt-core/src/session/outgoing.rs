@@ -139,6 +139,9 @@ pub enum Outcome {
     SourceFailed,
     /// Its record could not be made durable; it was not sent.
     StoreFailed,
+    /// It was given up, see [`Suspicion`](crate::Suspicion): each connection on which it was sent has died, the last one with nothing
+    /// else in flight. It may have arrived.
+    GivenUp,
 }
 
 /// What became of a command.
@@ -221,6 +224,27 @@ impl<S: Storage> Session<S> {
 
     pub(crate) fn exchange(&self, id: PacketIdentifier) -> Option<&Exchange> {
         self.storage.outgoing().get(id)
+    }
+
+    /// Tells whether there is such an exchange, and no outcome of it.
+    pub(crate) fn is_open(&self, id: PacketIdentifier) -> bool {
+        self.exchange(id).is_some_and(|exchange| !matches!(exchange.stage, Stage::Ended(..)))
+    }
+
+    pub(crate) fn is_in_flight(&self, id: PacketIdentifier) -> bool {
+        self.exchange(id).is_some_and(|exchange| exchange.in_flight)
+    }
+
+    /// The first PUBREL, request and PUBLISH of the connection there is, or was, that have no answer.
+    pub(crate) const fn unanswered(&self) -> [Option<PacketIdentifier>; 3] {
+        let queues = &self.queues;
+        [queues.sent_pubrels.first(), queues.sent_requests.first(), queues.sent_publishes.first()]
+    }
+
+    /// Of those without an answer the one whose turn comes last on another connection. Renewals do not count.
+    pub(crate) fn last_unanswered(&self) -> Option<PacketIdentifier> {
+        let queues = &self.queues;
+        queues.sent_publishes.last().or(queues.sent_requests.last()).or(queues.sent_pubrels.last())
     }
 
     /// The packet that the exchange waited to send has been given out.

@@ -24,3 +24,4 @@ mod sequences;
 mod storage;
 mod streaming;
 mod subscribe;
+mod suspicion;

@@ -2,7 +2,7 @@
 
 use mqtt_core::{
     Attempt, Backoff, CleanStart, ConnectOptions, ConnectionError, DecodeError, ErrorClass, Fallback,
-    GeneratedClientIdentifier, Property, ProtocolError, ProtocolVersion, QoS, ReasonCode, UsageError, Will,
+    GeneratedClientIdentifier, Property, ProtocolError, ProtocolVersion, QoS, ReasonCode, Rivalry, UsageError, Will,
 };
 
 use crate::support::{Pair, topic};
@@ -82,7 +82,9 @@ fn errors_are_classified() {
         (ConnectionError::Refused(ReasonCode::SERVER_BUSY), RetrySlowly),
         (ConnectionError::Refused(ReasonCode::SERVER_UNAVAILABLE), RetrySlowly),
         (ConnectionError::Refused(ReasonCode::UNSPECIFIED_ERROR), Retry),
-        (ConnectionError::Disconnected(ReasonCode::SESSION_TAKEN_OVER), Stop),
+        (ConnectionError::Disconnected(ReasonCode::SESSION_TAKEN_OVER), RetrySlowly),
+        (ConnectionError::Disconnected(ReasonCode::NOT_AUTHORIZED), RetrySlowly),
+        (ConnectionError::Disconnected(ReasonCode::USE_ANOTHER_SERVER), Stop),
         (ConnectionError::Disconnected(ReasonCode::SERVER_SHUTTING_DOWN), Retry),
         (ConnectionError::Disconnected(ReasonCode::KEEP_ALIVE_TIMEOUT), Retry),
         (ConnectionError::Disconnected(ReasonCode::QUOTA_EXCEEDED), RetrySlowly),
@@ -236,4 +238,27 @@ fn a_connack_says_what_the_attempt_was() {
         properties: mqtt_core::Properties::EMPTY,
     };
     assert_eq!(Attempt::of(&connack), Attempt::Refused(ReasonCode::UNSUPPORTED_PROTOCOL_VERSION));
+}
+
+#[test]
+fn clients_that_throw_each_other_out_are_found() {
+    let taken_over = ConnectionError::Disconnected(ReasonCode::SESSION_TAKEN_OVER);
+    let lost = ConnectionError::TransportLost;
+    let mut rivalry = Rivalry::default();
+    for (error, briefly, in_a_row) in [
+        (taken_over, false, 1),
+        (taken_over, true, 2),
+        (lost, false, 0),
+        (lost, true, 0),
+        (lost, true, 0),
+        (lost, true, 3),
+        (lost, true, 4),
+        (ConnectionError::PingrespTimeout, true, 0),
+        (lost, true, 0),
+        (taken_over, false, 2),
+    ] {
+        assert_eq!(rivalry.connection_ended(error, briefly), in_a_row, "{error} {briefly}");
+    }
+    rivalry.calm();
+    assert_eq!(rivalry, Rivalry::NONE);
 }

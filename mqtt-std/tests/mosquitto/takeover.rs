@@ -12,10 +12,9 @@ fn the_first_of_two_clients_with_one_identifier_does_not_fight() {
         let second = connect(broker, version, "client").await;
         let taken_over = status(&first, |status| !is_connected(status)).await;
         match taken_over {
-            // Told why, it stops; Mosquitto 2.0 tells nobody, and 3.1.1 cannot.
-            Status::Closed { error: Some(error) } => {
-                let reason = ConnectionError::Disconnected(ReasonCode::SESSION_TAKEN_OVER);
-                assert_eq!(error, Cause::Connection(reason));
+            // Mosquitto 2.0 tells nobody why, and 3.1.1 cannot.
+            Status::Waiting { error: Cause::Connection(error), .. } => {
+                assert_eq!(error, ConnectionError::Disconnected(ReasonCode::SESSION_TAKEN_OVER));
             }
             Status::Waiting { error: Cause::ConnectionLost | Cause::Io(_), .. } => {}
             other => panic!("{other:?}"),
