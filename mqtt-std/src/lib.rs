@@ -31,6 +31,7 @@ mod message;
 mod options;
 mod publish;
 mod random;
+mod router;
 mod state;
 mod statistics;
 mod status;
@@ -47,6 +48,9 @@ pub use mqtt_core::{
 };
 pub use options::{IntoOptions, Options, Will};
 pub use publish::{Delivered, Publish, Receipt};
+pub use router::{
+    AsRoute, Captures, Handled, HandlerError, InvalidPattern, InvalidPatternReason, Router, RouterStatistics, Routing,
+};
 pub use statistics::Statistics;
 pub use status::{Cause, Status};
 pub use subscription::Subscription;

@@ -11,6 +11,7 @@ mod connecting;
 mod edges;
 mod receipts;
 mod reconnecting;
+mod routing;
 mod runtimes;
 mod secrets;
 mod shutting_down;

@@ -95,7 +95,7 @@ pub(crate) fn is_closed(status: &Status) -> bool {
 }
 
 /// Lets everything else go on until this is so.
-pub(crate) async fn until(condition: impl Fn() -> bool) {
+pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         tokio::task::yield_now().await;
     }

@@ -1,0 +1,226 @@
+//! Handlers by filter.
+//!
+//! ```
+//! use mqtt_std::testkit::{Broker, BrokerOptions};
+//! use mqtt_std::{Client, QoS, Router};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let broker = Broker::start(BrokerOptions::new()).await?;
+//! # let url = broker.url();
+//! let client = Client::connect(url.as_str()).await?;
+//! let publisher = client.clone();
+//! let router = Router::new()
+//!     .on("cellar/{name}/cmd", move |message, captures| {
+//!         let publisher = publisher.clone();
+//!         async move {
+//!             let topic = format!("cellar/{}/status", captures.get("name").unwrap_or_default());
+//!             publisher.publish(&topic, message.payload().clone()).qos(QoS::ExactlyOnce).await.map(drop)
+//!         }
+//!     })?
+//!     .on_sync("log/{what..}", |message, captures| println!("{:?} {:?}", captures.get("what"), message.payload()))?;
+//!
+//! let mut status = client.subscribe("cellar/+/status", QoS::AtLeastOnce).await?;
+//! let routing = router.subscribe(&client).await?; // or `run`, which subscribes too and ends with the client
+//! tokio::spawn(routing.run());
+//! client.publish("cellar/stairlamp/cmd", "on").await?;
+//! assert_eq!(status.next().await.unwrap().topic(), "cellar/stairlamp/status");
+//! # Ok(())
+//! # }
+//! ```
+
+mod handler;
+mod pattern;
+mod run;
+
+use core::future::Future;
+use core::num::NonZeroUsize;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use mqtt_core::QoS;
+
+use crate::message::Message;
+use handler::{Call, Handler};
+use pattern::Pattern;
+
+pub use handler::{Handled, HandlerError};
+pub use pattern::{Captures, InvalidPattern, InvalidPatternReason};
+pub use run::Routing;
+
+/// Calls handlers for messages, by patterns of their topics.
+///
+/// A pattern is a Topic Filter (§4.7) whose wildcards may have names: `{name}` is one whole level as `+` is, `{rest..}` at the
+/// end is all that follows as `#` is. A literal brace is doubled: `{{` or `}}`. Shared subscriptions are patterns too:
+/// `$share/workers/jobs/{id}`.
+///
+/// Of several patterns that match a topic all have their handlers called, one after the other in the order in which they were
+/// added; with [`first_match`](Self::first_match) the first only. A broker may send a message once for each of several filters that
+/// overlap; the handlers are then called for each copy.
+///
+/// A handler that fails or panics is counted ([`statistics`](Self::statistics)) and logged, and the others go on.
+#[derive(Default)]
+pub struct Router {
+    routes: Vec<Arc<Route>>,
+    fallback: Option<Arc<Handler>>,
+    first_match: bool,
+    /// `None`: one.
+    concurrency: Option<NonZeroUsize>,
+    counters: Arc<Counters>,
+}
+
+struct Route {
+    pattern: Arc<Pattern>,
+    qos: QoS,
+    handler: Arc<Handler>,
+}
+
+impl Router {
+    /// A router without handlers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a handler. The pattern is subscribed to at QoS 1, unless one is given: `("cellar/{name}/cmd", QoS::ExactlyOnce)`.
+    ///
+    /// # Errors
+    /// The pattern cannot be used; says why and where.
+    pub fn on<F, H>(self, pattern: impl AsRoute, handler: H) -> Result<Self, InvalidPattern>
+    where
+        H: Fn(Message, Captures) -> F + Send + Sync + 'static,
+        F: Future<Output: Handled> + Send + 'static,
+    {
+        self.add(pattern, boxed(handler))
+    }
+
+    /// Adds a handler that does not wait. It is called on the task that runs the router: what takes long belongs elsewhere.
+    ///
+    /// # Errors
+    /// As for [`on`](Self::on).
+    pub fn on_sync<T, H>(self, pattern: impl AsRoute, handler: H) -> Result<Self, InvalidPattern>
+    where
+        H: Fn(Message, Captures) -> T + Send + Sync + 'static,
+        T: Handled,
+    {
+        self.add(
+            pattern,
+            Arc::new(move |call: Call| {
+                let handled = handler(call.message, call.captures).handled();
+                Box::pin(core::future::ready(handled))
+            }),
+        )
+    }
+
+    /// Sets the handler of what matches no pattern: it gets every message of the client that no other stream takes.
+    #[must_use]
+    pub fn fallback<F, H>(mut self, handler: H) -> Self
+    where
+        H: Fn(Message, Captures) -> F + Send + Sync + 'static,
+        F: Future<Output: Handled> + Send + 'static,
+    {
+        self.fallback = Some(boxed(handler));
+        self
+    }
+
+    /// Has only the first of several handlers called that match; default: all of them.
+    #[must_use]
+    pub const fn first_match(mut self) -> Self {
+        self.first_match = true;
+        self
+    }
+
+    /// Sets for how many messages handlers may run at once; default: 1, which keeps their order; 0 counts as 1.
+    ///
+    /// With more, handlers run on tasks of their own, and in no order. As long as all are busy messages wait in the stream, which
+    /// pushes back to the broker.
+    #[must_use]
+    pub const fn concurrency(mut self, messages: usize) -> Self {
+        self.concurrency = NonZeroUsize::new(messages);
+        self
+    }
+
+    /// What the router has done so far.
+    #[must_use]
+    pub fn statistics(&self) -> RouterStatistics {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { handled, failed, panicked, unmatched } = &*self.counters;
+        RouterStatistics {
+            handled: read(handled),
+            failed: read(failed),
+            panicked: read(panicked),
+            unmatched: read(unmatched),
+        }
+    }
+
+    fn add(mut self, pattern: impl AsRoute, handler: Arc<Handler>) -> Result<Self, InvalidPattern> {
+        let (text, qos) = pattern.as_route();
+        let pattern = Arc::new(Pattern::parse(text)?);
+        self.routes.push(Arc::new(Route { pattern, qos, handler }));
+        Ok(self)
+    }
+}
+
+fn boxed<F, H>(handler: H) -> Arc<Handler>
+where
+    H: Fn(Message, Captures) -> F + Send + Sync + 'static,
+    F: Future<Output: Handled> + Send + 'static,
+{
+    Arc::new(move |call: Call| {
+        let future = handler(call.message, call.captures);
+        Box::pin(async move { future.await.handled() })
+    })
+}
+
+/// What a route can be made from: a pattern, which is subscribed to at QoS 1, or a pattern and a QoS.
+pub trait AsRoute {
+    /// The pattern and the QoS.
+    fn as_route(&self) -> (&str, QoS);
+}
+
+impl AsRoute for &str {
+    fn as_route(&self) -> (&str, QoS) {
+        (self, QoS::AtLeastOnce)
+    }
+}
+
+impl AsRoute for String {
+    fn as_route(&self) -> (&str, QoS) {
+        (self, QoS::AtLeastOnce)
+    }
+}
+
+impl<T: AsRef<str>> AsRoute for (T, QoS) {
+    fn as_route(&self) -> (&str, QoS) {
+        (self.0.as_ref(), self.1)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    handled: AtomicU64,
+    failed: AtomicU64,
+    panicked: AtomicU64,
+    unmatched: AtomicU64,
+}
+
+/// What a router has done so far: calls of handlers, by their end.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RouterStatistics {
+    /// Calls that ended well.
+    pub handled: u64,
+    /// Calls that ended with an error.
+    pub failed: u64,
+    /// Calls that ended with a panic.
+    pub panicked: u64,
+    /// Messages that matched no pattern.
+    pub unmatched: u64,
+}
+
+impl core::fmt::Debug for Router {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let patterns = self.routes.iter().map(|route| route.pattern.filter());
+        f.debug_list().entries(patterns).finish()
+    }
+}
