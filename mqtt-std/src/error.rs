@@ -1,9 +1,10 @@
 //! What can go wrong, and whose fault it is.
 
 use core::fmt;
-use std::io;
 
 use mqtt_core::{ConnectionError, InvalidTopicFilter, InvalidTopicName, Outcome, ReasonCode, UsageError};
+
+use crate::transport::TransportError;
 
 /// An error of the client.
 #[derive(Debug)]
@@ -17,8 +18,8 @@ pub enum Error {
     InvalidTopicFilter(InvalidTopicFilter),
     /// The command cannot be done; the client is as before.
     Usage(UsageError),
-    /// The transport failed.
-    Io(io::Error),
+    /// The transport could not be made, or failed.
+    Transport(TransportError),
     /// An attempt to connect took too long.
     ConnectTimeout,
     /// The broker closed the connection.
@@ -40,7 +41,7 @@ impl fmt::Display for Error {
             Self::InvalidTopicName(error) => error.fmt(f),
             Self::InvalidTopicFilter(error) => error.fmt(f),
             Self::Usage(error) => error.fmt(f),
-            Self::Io(error) => write!(f, "transport: {error}"),
+            Self::Transport(error) => error.fmt(f),
             Self::ConnectTimeout => f.write_str("no connection in time"),
             Self::ConnectionLost => f.write_str("the broker closed the connection"),
             Self::Connection(error) => error.fmt(f),
@@ -62,7 +63,7 @@ impl fmt::Display for Error {
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
+            Self::Transport(error) => Some(error),
             Self::Connection(error) => Some(error),
             Self::Usage(error) => Some(error),
             _ => None,
@@ -98,26 +99,44 @@ impl From<InvalidUrl> for Error {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidUrl {
-    /// It does not begin with `mqtt://`.
+    /// It does not begin with a scheme that is known; see [`Server`](crate::transport::Server).
     Scheme,
-    /// There is no host.
+    /// This build of the client cannot speak it: the crate's feature of this name is off.
+    FeatureMissing(&'static str),
+    /// This system has no Unix sockets.
+    NoUnixSockets,
+    /// There is no host, or it is none; or there is one for a Unix socket.
     Host,
-    /// The port is no number up to 65,535.
+    /// The port is no number from 1 to 65,535.
     Port,
+    /// There is a path where there can be none, or none for a Unix socket.
+    Path,
+    /// There is a `#`: percent-encoded it is `%23`.
+    Fragment,
     /// A parameter is not known.
     Parameter,
+    /// The value of this parameter is not valid.
+    ParameterValue(&'static str),
     /// A part is not UTF-8 once it is percent-decoded.
     Encoding,
+    /// There is a user name where none is wanted.
+    CredentialsNotHere,
 }
 
 impl fmt::Display for InvalidUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Scheme => "it begins with mqtt://",
-            Self::Host => "the host is missing",
-            Self::Port => "the port is no number up to 65535",
+            Self::Scheme => "it begins with mqtt://, mqtts://, ws://, wss:// or unix:",
+            Self::FeatureMissing(feature) => return write!(f, "it needs the feature `{feature}` of mqtt-std"),
+            Self::NoUnixSockets => "there are no Unix sockets here",
+            Self::Host => "the host is missing or not valid",
+            Self::Port => "the port is no number from 1 to 65535",
+            Self::Path => "the path is not valid",
+            Self::Fragment => "there is a #, which is written %23",
             Self::Parameter => "a parameter is not known",
+            Self::ParameterValue(name) => return write!(f, "the value of {name} is not valid"),
             Self::Encoding => "a part is not UTF-8",
+            Self::CredentialsNotHere => "there is a user name where none is wanted",
         })
     }
 }

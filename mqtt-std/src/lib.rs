@@ -39,12 +39,14 @@ mod storage;
 mod subscription;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod transport;
 
 pub use client::{Client, Shutdown};
 pub use error::{Error, InvalidUrl};
 pub use message::Message;
 pub use mqtt_core::{
-    Backoff, CleanStart, ConnectionError, Fallback, Loss, Outcome, ProtocolVersion, QoS, ReasonCode, UsageError,
+    Backoff, CleanStart, ConnectionError, ErrorClass, Fallback, Loss, Outcome, ProtocolVersion, QoS, ReasonCode,
+    UsageError,
 };
 pub use options::{IntoOptions, Options, Will};
 pub use publish::{Delivered, Publish, Receipt};

@@ -2,11 +2,11 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::io;
 
 use mqtt_core::{ConnectionError, Loss, ProtocolVersion};
 
 use crate::error::Error;
+use crate::transport::TransportError;
 
 /// Where the connection stands; see [`Client::status`](crate::Client::status).
 #[derive(Clone, Debug, PartialEq)]
@@ -38,11 +38,11 @@ pub enum Status {
 }
 
 /// Why a connection ended, or an attempt failed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The transport failed.
-    Io(io::ErrorKind),
+    /// The transport could not be made, or failed.
+    Transport(TransportError),
     /// The attempt took too long.
     ConnectTimeout,
     /// The broker closed the connection.
@@ -54,13 +54,13 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub(crate) fn to_error(self) -> Error {
+    pub(crate) fn to_error(&self) -> Error {
         match self {
-            Self::Io(kind) => Error::Io(kind.into()),
+            Self::Transport(error) => Error::Transport(error.clone()),
             Self::ConnectTimeout => Error::ConnectTimeout,
             Self::ConnectionLost => Error::ConnectionLost,
-            Self::Connection(error) => Error::Connection(error),
-            Self::Usage(error) => Error::Usage(error),
+            Self::Connection(error) => Error::Connection(*error),
+            Self::Usage(error) => Error::Usage(*error),
         }
     }
 }

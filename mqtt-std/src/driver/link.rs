@@ -16,7 +16,7 @@ use crate::state::{Shared, Stalled, State};
 use crate::status::Cause;
 
 /// How a connection ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum End {
     /// The client was shut down.
     Shutdown,
@@ -81,7 +81,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     pub(crate) async fn run(mut self) -> (End, Duration) {
         let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
         let end = core::future::poll_fn(|cx| self.poll(cx, sleep.as_mut())).await;
-        let disconnected = match end {
+        let disconnected = match &end {
             End::Shutdown => self.disconnecting,
             End::Failed(Cause::Connection(error)) => error.disconnect_reason().is_some(),
             End::Failed(_) => false,
@@ -317,5 +317,5 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 }
 
 fn io_cause(error: std::io::Error) -> Cause {
-    Cause::Io(error.kind())
+    Cause::Transport(error.into())
 }

@@ -11,7 +11,6 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use mqtt_core::{Attempt, ConnectionError, ErrorClass, Loss, ProtocolVersion};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -63,7 +62,7 @@ impl Driver {
         let error = loop {
             match self.connection().await {
                 End::Shutdown => break None,
-                End::Failed(cause) => match self.after(cause) {
+                End::Failed(cause) => match self.after(&cause) {
                     Next::Now => {}
                     Next::Never => break Some(cause),
                     Next::After(delay) => {
@@ -85,17 +84,15 @@ impl Driver {
         self.status.send_replace(Status::Connecting);
         self.dialled = false;
         self.stood = Duration::ZERO;
-        let address = (self.options.host.as_str(), self.options.port);
-        let attempt = tokio::time::timeout(self.options.connect_timeout, TcpStream::connect(address));
+        let attempt = self.options.dial.connect(&self.options.server);
+        let attempt = tokio::time::timeout(self.options.connect_timeout, attempt);
         let transport = match self.unless_shut_down(attempt).await {
             Some(Ok(Ok(transport))) => transport,
-            Some(Ok(Err(error))) => return End::Failed(Cause::Io(error.kind())),
+            Some(Ok(Err(error))) => return End::Failed(Cause::Transport(error.into())),
             Some(Err(_)) => return End::Failed(Cause::ConnectTimeout),
             None => return End::Shutdown,
         };
         self.dialled = true;
-        // Small packets are not held back; a kernel that refuses is none the worse.
-        let _ = transport.set_nodelay(true);
         let loss = match self.begin() {
             Ok(loss) => loss,
             Err(cause) => return End::Failed(cause),
@@ -133,10 +130,10 @@ impl Driver {
     }
 
     /// What the core's policy says comes next.
-    fn after(&mut self, cause: Cause) -> Next {
+    fn after(&mut self, cause: &Cause) -> Next {
         let attempt = match cause {
-            Cause::Connection(ConnectionError::Refused(reason)) => Some(Attempt::Refused(reason)),
-            Cause::ConnectionLost | Cause::Io(_) if self.dialled && !self.was_connected() => {
+            Cause::Connection(ConnectionError::Refused(reason)) => Some(Attempt::Refused(*reason)),
+            Cause::ConnectionLost | Cause::Transport(_) if self.dialled && !self.was_connected() => {
                 Some(Attempt::ClosedWithoutConnack)
             }
             _ => None,
@@ -147,9 +144,10 @@ impl Driver {
             return Next::Now;
         }
         let class = match cause {
-            Cause::Connection(error) => ErrorClass::of_error(error),
+            Cause::Connection(error) => ErrorClass::of_error(*error),
             Cause::Usage(_) => ErrorClass::Stop,
-            Cause::Io(_) | Cause::ConnectTimeout | Cause::ConnectionLost => ErrorClass::Retry,
+            Cause::Transport(error) => error.class(),
+            Cause::ConnectTimeout | Cause::ConnectionLost => ErrorClass::Retry,
         };
         let stood = u64::try_from(self.stood.as_millis()).unwrap_or(u64::MAX);
         let attempt = self.attempt.map_or(0, |attempt| self.options.backoff.next_attempt(attempt, stood));

@@ -1,8 +1,10 @@
 //! Where to connect to, and how.
 
+mod transport;
 mod url;
 mod will;
 
+pub(crate) use url::Url;
 pub use will::Will;
 
 use core::fmt;
@@ -15,6 +17,7 @@ use mqtt_core::{
 };
 
 use crate::error::Error;
+use crate::transport::{Dial, Server};
 
 /// How a [`Client`](crate::Client) connects and behaves.
 ///
@@ -27,8 +30,8 @@ use crate::error::Error;
 /// ```
 #[derive(Clone)]
 pub struct Options {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) server: Server,
+    pub(crate) dial: Dial,
     pub(crate) client_identifier: String,
     pub(crate) version: ProtocolVersion,
     pub(crate) fallback: Fallback,
@@ -54,9 +57,15 @@ impl Options {
     /// Options for a broker at this host and port, over TCP.
     #[must_use]
     pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self::of(Server::tcp(host, port))
+    }
+
+    /// Options for this broker.
+    #[must_use]
+    pub fn of(server: Server) -> Self {
         Self {
-            host: host.into(),
-            port,
+            server,
+            dial: Dial::default(),
             client_identifier: GeneratedClientIdentifier::new(crate::random::bytes()).as_str().to_owned(),
             version: ProtocolVersion::V5_0,
             fallback: Fallback::ON,
@@ -253,8 +262,7 @@ impl fmt::Debug for Options {
     /// Without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
-            .field("host", &self.host)
-            .field("port", &self.port)
+            .field("server", &self.server)
             .field("client_identifier", &self.client_identifier)
             .field("version", &self.version)
             .finish_non_exhaustive()

@@ -16,7 +16,7 @@ fn the_first_of_two_clients_with_one_identifier_does_not_fight() {
             Status::Waiting { error: Cause::Connection(error), .. } => {
                 assert_eq!(error, ConnectionError::Disconnected(ReasonCode::SESSION_TAKEN_OVER));
             }
-            Status::Waiting { error: Cause::ConnectionLost | Cause::Io(_), .. } => {}
+            Status::Waiting { error: Cause::ConnectionLost | Cause::Transport(_), .. } => {}
             other => panic!("{other:?}"),
         }
         second.publish("t", "x").qos(QoS::AtLeastOnce).await.unwrap();

@@ -1,0 +1,174 @@
+//! TCP: every address of a name is tried, those of both families in turn.
+
+use core::net::{IpAddr, SocketAddr};
+use core::pin::Pin;
+use core::task::Poll;
+use core::time::Duration;
+use std::io;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+
+use super::{TransportError, TransportFault};
+
+/// More addresses of a name than these are not tried.
+const MAXIMUM_ADDRESSES: usize = 16;
+
+/// How long an attempt may take before the next address is tried beside it (RFC 8305 §5).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Connects to a host; its name is looked up anew.
+pub(super) async fn connect(host: &str, port: u16, keep_alive: Option<Duration>) -> Result<TcpStream, TransportError> {
+    let stream = race(interleaved(resolve(host, port).await?)).await?;
+    // Small packets are not held back; a kernel that refuses is none the worse.
+    let _ = stream.set_nodelay(true);
+    if let Some(time) = keep_alive {
+        let parameters = socket2::TcpKeepalive::new().with_time(time);
+        let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&parameters);
+    }
+    Ok(stream)
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, TransportError> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let not_resolved = |error| TransportError::of(TransportFault::NameNotResolved, host, error);
+    let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await.map_err(not_resolved)?.collect();
+    if addresses.is_empty() {
+        return Err(not_resolved(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
+    }
+    Ok(addresses)
+}
+
+/// The families in turn, each in the order in which it came; what came first is first (RFC 8305 §4).
+fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let mut others = second.into_iter();
+    let mut mixed = Vec::new();
+    for address in first {
+        mixed.push(address);
+        mixed.extend(others.next());
+    }
+    mixed.extend(others);
+    mixed.truncate(MAXIMUM_ADDRESSES);
+    mixed
+}
+
+type Attempt = Pin<Box<dyn Future<Output = Result<TcpStream, (SocketAddr, io::Error)>> + Send>>;
+
+/// The first of these that answers. The next one is tried once the latest attempt has failed, or takes long.
+async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, TransportError> {
+    let mut addresses = addresses.into_iter();
+    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut errors: Vec<(SocketAddr, io::Error)> = Vec::new();
+    let mut next = core::pin::pin!(sleep_until(Instant::now() + STAGGER));
+    let mut begun = false;
+    core::future::poll_fn(|cx| {
+        loop {
+            let (mut connected, failures) = (None, errors.len());
+            attempts.retain_mut(|attempt| match attempt.as_mut().poll(cx) {
+                Poll::Pending => true,
+                Poll::Ready(Ok(stream)) => {
+                    connected.get_or_insert(stream);
+                    false
+                }
+                Poll::Ready(Err(error)) => {
+                    errors.push(error);
+                    false
+                }
+            });
+            if let Some(stream) = connected {
+                return Poll::Ready(Ok(stream));
+            }
+            let failed = errors.len() > failures;
+            if begun && !failed && next.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            begun = true;
+            match addresses.next() {
+                Some(address) => {
+                    let attempt = async move { TcpStream::connect(address).await.map_err(|error| (address, error)) };
+                    attempts.push(Box::pin(attempt));
+                    next.as_mut().reset(Instant::now() + STAGGER);
+                }
+                None if attempts.is_empty() => return Poll::Ready(Err(failure(core::mem::take(&mut errors)))),
+                None => next.as_mut().reset(Instant::now() + FAR),
+            }
+        }
+    })
+    .await
+}
+
+/// There is no other address to wait for.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What became of every address; the kind is that of the first one.
+fn failure(errors: Vec<(SocketAddr, io::Error)>) -> TransportError {
+    let mut errors = errors.into_iter();
+    let Some((address, first)) = errors.next() else {
+        return TransportError::new(TransportFault::NameNotResolved, "the name has no address");
+    };
+    let mut tried = String::new();
+    for (address, error) in errors {
+        tried.push_str(&format!("{address}: {error}; "));
+    }
+    TransportError::of(TransportFault::Io, format!("{tried}{address}"), first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let order = |texts: &[&str]| interleaved(texts.iter().map(|text| address(text)).collect());
+        let all = order(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
+        assert_eq!(all, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"].map(address));
+        let all = order(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
+        assert_eq!(all, ["1.1.1.1:1", "[::1]:1", "[::2]:1"].map(address));
+        assert_eq!(interleaved(vec![address("1.1.1.1:1"); 40]).len(), MAXIMUM_ADDRESSES);
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn an_address_that_refuses_makes_way_for_the_next_one() {
+        runtime().block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let closed = tokio::net::TcpSocket::new_v4().unwrap();
+            closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let closed = closed.local_addr().unwrap();
+            let stream = race(vec![closed, listener.local_addr().unwrap()]).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+            let error = race(vec![closed, closed]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+            assert_eq!(error.to_string().matches("refused").count(), 2, "{error}");
+        });
+    }
+
+    #[test]
+    fn an_address_that_does_not_answer_is_tried_beside_the_next_one() {
+        runtime().block_on(async {
+            // Those that wait to be accepted are as many as may.
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let deaf = socket.local_addr().unwrap();
+            let _deaf = socket.listen(1).unwrap();
+            let _waiting = (TcpStream::connect(deaf).await.unwrap(), TcpStream::connect(deaf).await.unwrap());
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            tokio::time::pause();
+            let begun = Instant::now();
+            let stream = race(vec![deaf, listener.local_addr().unwrap()]).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+            assert!(begun.elapsed() >= STAGGER, "{:?}", begun.elapsed());
+        });
+    }
+}
