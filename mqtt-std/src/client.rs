@@ -13,6 +13,7 @@ use crate::delivery::Queue;
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::options::IntoOptions;
+use crate::payload::Source;
 use crate::publish::Publish;
 use crate::state::{Shared, State};
 use crate::statistics::Statistics;
@@ -106,6 +107,36 @@ impl Client {
     /// ```
     pub fn publish<'a>(&'a self, topic: impl Into<Cow<'a, str>>, payload: impl Into<Bytes>) -> Publish<'a> {
         Publish::new(&self.shared, topic.into(), payload.into())
+    }
+
+    /// Publishes a message whose payload is read while it is sent, and is never in memory as a whole. What can be set is as
+    /// for [`publish`](Self::publish).
+    ///
+    /// At QoS 1 and 2 the source must be a [`PayloadSource`](crate::PayloadSource): it is read again from its start when the
+    /// message is sent again. At QoS 0 the message is sent once, on the connection there is or the next one, and `.await`
+    /// waits until all of it was given to the transport.
+    ///
+    /// As long as the payload is on its way nothing else leaves on this connection. A source that gives less than it said, or
+    /// more, or an error, or nothing for [`Options::stall_timeout`](crate::Options::stall_timeout), fails the message with
+    /// [`Outcome::SourceFailed`](crate::Outcome::SourceFailed). A packet that was begun cannot be taken back: the connection is
+    /// then given up without a DISCONNECT, which publishes a will, and the next one goes on with everything else.
+    ///
+    /// # Errors
+    /// As for [`publish`](Self::publish); `Usage(WrongQoS)` at QoS 1 or 2 with a source that can be read only once, and
+    /// `Usage(Encode(PacketTooLarge))` beyond 268,435,455 bytes.
+    ///
+    /// ```no_run
+    /// # async fn f(client: mqtt_std::Client, socket: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+    /// use mqtt_std::{PayloadFile, QoS, Source};
+    ///
+    /// let firmware = PayloadFile::new("pump.bin").await?;
+    /// client.publish_from("cellar/pump/firmware", firmware).qos(QoS::ExactlyOnce).await?;
+    /// client.publish_from("cellar/camera", Source::once(socket, 1_000_000)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn publish_from<'a>(&'a self, topic: impl Into<Cow<'a, str>>, source: impl Into<Source>) -> Publish<'a> {
+        Publish::new(&self.shared, topic.into(), Bytes::new()).read_from(source.into())
     }
 
     /// Subscribes to a filter and waits for the broker's answer.

@@ -29,6 +29,7 @@ mod driver;
 mod error;
 mod message;
 mod options;
+mod payload;
 mod publish;
 mod random;
 mod router;
@@ -49,6 +50,7 @@ pub use mqtt_core::{
     UsageError,
 };
 pub use options::{IntoOptions, Options, Will};
+pub use payload::{Opening, PayloadFile, PayloadSource, Source};
 pub use publish::{Delivered, Publish, Receipt};
 pub use router::{
     AsRoute, Captures, Handled, HandlerError, InvalidPattern, InvalidPatternReason, Router, RouterStatistics, Routing,

@@ -10,6 +10,7 @@ use mqtt_core::{PublishRequest, QoS, ReasonCode, TopicName};
 use tokio::sync::oneshot;
 
 use crate::error::Error;
+use crate::payload::Source;
 use crate::state::{Answer, Shared};
 
 /// A message about to be published; see [`Client::publish`](crate::Client::publish).
@@ -27,6 +28,8 @@ pub struct Publish<'a> {
 pub(crate) struct Publication<'a> {
     topic: Cow<'a, str>,
     pub(crate) payload: Bytes,
+    /// Where the payload is read from instead.
+    pub(crate) source: Option<Source>,
     qos: QoS,
     retain: bool,
     message_expiry_interval: Option<u32>,
@@ -35,10 +38,11 @@ pub(crate) struct Publication<'a> {
 impl Publication<'_> {
     /// The same message, to be kept for later.
     pub(crate) fn to_owned(&self) -> Publication<'static> {
-        let Self { topic, payload, qos, retain, message_expiry_interval } = self;
+        let Self { topic, payload, source, qos, retain, message_expiry_interval } = self;
         Publication {
             topic: Cow::Owned(topic.clone().into_owned()),
             payload: payload.clone(),
+            source: source.clone(),
             qos: *qos,
             retain: *retain,
             message_expiry_interval: *message_expiry_interval,
@@ -58,9 +62,20 @@ impl Publication<'_> {
 
 impl<'a> Publish<'a> {
     pub(crate) const fn new(shared: &'a Shared, topic: Cow<'a, str>, payload: Bytes) -> Self {
-        let publication =
-            Publication { topic, payload, qos: QoS::AtMostOnce, retain: false, message_expiry_interval: None };
+        let publication = Publication {
+            topic,
+            payload,
+            source: None,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            message_expiry_interval: None,
+        };
         Self { shared, publication }
+    }
+
+    pub(crate) fn read_from(mut self, source: Source) -> Self {
+        self.publication.source = Some(source);
+        self
     }
 
     /// Sets the QoS; default: 0.
@@ -95,7 +110,7 @@ impl<'a> Publish<'a> {
             _ => &self.shared.session_turn,
         };
         let receiver = self.shared.when_room(turn, |state, now| state.publish(now, &self.publication)).await?;
-        Ok(Receipt { receiver })
+        Ok(self.receipt(receiver))
     }
 
     /// Publishes now or not at all: never waits.
@@ -104,7 +119,11 @@ impl<'a> Publish<'a> {
     /// As for [`send`](Self::send); `Usage(InFlightFull)` if it would have to wait.
     pub fn try_send(self) -> Result<Receipt, Error> {
         let receiver = self.shared.command(|state, now| state.publish(now, &self.publication))?;
-        receiver.map(|receiver| Receipt { receiver }).ok_or(Error::Usage(mqtt_core::UsageError::InFlightFull))
+        receiver.map(|receiver| self.receipt(receiver)).ok_or(Error::Usage(mqtt_core::UsageError::InFlightFull))
+    }
+
+    fn receipt(&self, receiver: Option<oneshot::Receiver<Answer>>) -> Receipt {
+        Receipt { receiver, at_most_once: self.publication.qos == QoS::AtMostOnce }
     }
 }
 
@@ -123,6 +142,8 @@ impl<'a> IntoFuture for Publish<'a> {
 pub struct Receipt {
     /// `None`: QoS 0, which nobody acknowledges.
     receiver: Option<oneshot::Receiver<Answer>>,
+    /// With a receiver it is told of the end of a source.
+    at_most_once: bool,
 }
 
 /// How a message was delivered.
@@ -130,6 +151,8 @@ pub struct Receipt {
 pub enum Delivered {
     /// QoS 0: accepted for sending, once.
     Queued,
+    /// QoS 0 from a [`Source`]: all of it was read and given to the transport.
+    Sent,
     /// QoS 1 and 2: the broker has it. The Reason Code is success, or says that nobody was there to get it.
     Acknowledged(ReasonCode),
 }
@@ -141,6 +164,7 @@ impl Future for Receipt {
         let Some(receiver) = &mut self.receiver else { return Poll::Ready(Ok(Delivered::Queued)) };
         Poll::Ready(match ready!(Pin::new(receiver).poll(cx)) {
             Ok(Ok(reason)) if reason.is_failure() => Err(Error::Rejected(reason)),
+            Ok(Ok(_)) if self.at_most_once => Ok(Delivered::Sent),
             Ok(Ok(reason)) => Ok(Delivered::Acknowledged(reason)),
             Ok(Err(outcome)) => Err(Error::NotDelivered(outcome)),
             Err(_) => Err(Error::Closed),

@@ -135,11 +135,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 
     /// Everything that needs no transport: what was read, outcomes, what is to be written, the end.
-    fn work(&mut self, cx: &Context<'_>) -> Option<End> {
+    fn work(&mut self, cx: &mut Context<'_>) -> Option<End> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         state.set_driver(cx.waker());
         let (now, load) = (shared.now(), state.load());
+        state.poll_source(cx, now);
         // Also while there is always something to read or to write. What it finds is found below.
         let _ = state.machine.handle_timeout(now);
         state.expire(now);
@@ -179,7 +180,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     break;
                 }
             };
-            let State { machine, routes, replies, statistics, stalled, tickets, early, later, .. } = state;
+            let State { machine, routes, replies, sources, statistics, stalled, tickets, early, later, .. } = state;
             match machine.receive(now, input) {
                 Ok(Some(Event::Message(message))) => {
                     statistics.received += 1;
@@ -198,6 +199,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     }
                 }
                 Ok(Some(Event::Published { packet_identifier, reason_code, .. })) => {
+                    later.sources.extend(sources.remove(packet_identifier));
                     later.due.extend(replies.published(packet_identifier, reason_code));
                 }
                 Ok(Some(
@@ -263,7 +265,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     /// Writes what the transport takes; tells whether it took something.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
         let mut state = self.shared.lock();
-        if state.outbox.is_empty() {
+        if state.outbox.remaining() == 0 {
             let _ = Pin::new(&mut self.transport).poll_flush(cx).map_err(io_cause)?;
             return Ok(false);
         }

@@ -102,7 +102,7 @@ impl Driver {
         self.stood = stood;
         let mut state = self.shared.lock();
         state.machine.transport_lost();
-        state.outbox.clear();
+        state.clear_outbox();
         end
     }
 

@@ -5,6 +5,8 @@ use core::task::Waker;
 use std::sync::MutexGuard;
 
 use super::State;
+use crate::payload::Source;
+
 use super::replies::{Due, Replies};
 
 /// Those to wake, and those to answer.
@@ -12,6 +14,8 @@ use super::replies::{Due, Replies};
 pub(crate) struct Later {
     pub(crate) wakers: Vec<Waker>,
     pub(crate) due: Vec<Due>,
+    /// Dropped then: an application's code may run.
+    pub(crate) sources: Vec<Source>,
     /// Dropped then: who waits for one of them is told that nothing comes.
     pub(crate) given_up: Option<Replies>,
 }

@@ -4,6 +4,7 @@ mod deliver;
 mod later;
 mod publish;
 mod replies;
+mod sources;
 mod subscribe;
 mod transmit;
 
@@ -12,6 +13,7 @@ pub(crate) use later::{Later, Locked};
 pub(crate) use replies::Answer;
 
 use core::task::Waker;
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +24,7 @@ use crate::delivery::{Early, Routes, Tickets};
 use crate::driver::Outbox;
 use crate::error::Error;
 use crate::options::Options;
+use crate::payload::Sources;
 use crate::statistics::Statistics;
 use crate::storage::{HeapAliases, HeapStorage, HeapSubscriptions};
 use publish::Queued;
@@ -50,6 +53,9 @@ pub(crate) struct State {
     queue: VecDeque<Queued>,
     queue_limit: usize,
     pub(crate) replies: Replies,
+    pub(crate) sources: Sources,
+    /// How long a source, or a full stream, may hold up the connection.
+    stall_timeout: Duration,
     pub(crate) routes: Routes,
     /// A message that some full streams have not taken yet. It was received, so it outlives the connection.
     pub(crate) stalled: Option<Stalled>,
@@ -66,6 +72,8 @@ pub(crate) struct State {
     pub(crate) later: Later,
     pub(crate) shutdown: Option<tokio::time::Instant>,
     pub(crate) closed: bool,
+    /// Messages at QoS 0 from a source that the end of the last connection cut.
+    cut_at_end: usize,
     /// Messages that had no outcome when everything was over.
     pub(crate) undelivered_at_end: usize,
 }
@@ -89,6 +97,8 @@ impl Shared {
             queue: VecDeque::new(),
             queue_limit: options.queue,
             replies: Replies::default(),
+            sources: Sources::default(),
+            stall_timeout: options.stall_timeout,
             routes: Routes::default(),
             stalled: None,
             tickets: Tickets::new(usize::from(options.in_flight).max(WAITING), options.storage),
@@ -101,6 +111,7 @@ impl Shared {
             later: Later::default(),
             shutdown: None,
             closed: false,
+            cut_at_end: 0,
             undelivered_at_end: 0,
         };
         Arc::new(Self {
@@ -123,7 +134,7 @@ impl Shared {
     }
 
     pub(crate) fn at(&self, moment: Instant) -> tokio::time::Instant {
-        self.epoch + core::time::Duration::from_millis(moment.as_millis())
+        self.epoch + Duration::from_millis(moment.as_millis())
     }
 
     /// Changes the state, then wakes the driver if it sleeps.
@@ -168,8 +179,11 @@ impl Shared {
         state.undelivered_at_end = state.undelivered();
         state.machine.session.end();
         state.resolve_outcomes();
+        let sources = state.sources.take();
+        state.later.sources.extend(sources);
         state.later.given_up = Some(core::mem::take(&mut state.replies));
-        state.queue.clear();
+        state.give_up_queue();
+        state.clear_outbox();
         state.hand_over_stalled();
         let keep = state.keep_session;
         let State { routes, later, .. } = &mut *state;
@@ -212,6 +226,7 @@ impl State {
     /// Tells those who wait what became of their commands.
     pub(crate) fn resolve_outcomes(&mut self) {
         while let Some(ended) = self.machine.poll_outcome() {
+            self.later.sources.extend(self.sources.remove(ended.packet_identifier));
             self.later.due.extend(self.replies.ended(ended));
         }
     }
@@ -224,7 +239,7 @@ impl State {
 
     /// Messages that have no outcome yet.
     pub(crate) fn undelivered(&self) -> usize {
-        self.replies.open_publishes() + self.queue.len()
+        self.replies.open_publishes() + self.queue.len() + self.cut_at_end
     }
 
     /// Tells whether everything was sent and answered.

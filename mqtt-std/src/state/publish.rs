@@ -1,12 +1,13 @@
 //! Messages on their way out, until they are in the session or the outbox.
 
 use bytes::Bytes;
-use mqtt_core::{Body, Instant, Payload, PublishRequest, QoS, TransmitPayload, UsageError};
+use mqtt_core::{Body, Instant, Outcome, Payload, PublishRequest, QoS, TransmitPayload, UsageError};
 use tokio::sync::oneshot;
 
-use super::replies::Answer;
+use super::replies::{Answer, Due};
 use super::{EXPIRY_CHECK, State};
 use crate::error::Error;
+use crate::payload::Source;
 use crate::publish::Publication;
 
 /// A message at QoS 0 that waits, and until when it is wanted.
@@ -14,6 +15,8 @@ pub(super) struct Queued {
     pub(super) publication: Publication<'static>,
     since: Instant,
     expires_at: Option<Instant>,
+    /// Where the payload is read from instead, and who waits for its end.
+    source: Option<(Source, oneshot::Sender<Answer>)>,
 }
 
 impl State {
@@ -30,8 +33,15 @@ impl State {
         if request.qos == QoS::AtMostOnce {
             return self.publish_at_most_once(now, &request, publication);
         }
-        match self.machine.publish(now, &request, Body::Stored(publication.payload.clone())) {
+        let body = match &publication.source {
+            Some(source) => Body::Source { length: source.length_for(request.qos)?, key: 0 },
+            None => Body::Stored(publication.payload.clone()),
+        };
+        match self.machine.publish(now, &request, body) {
             Ok(id) => {
+                if let Some(source) = &publication.source {
+                    self.sources.insert(id, source.clone());
+                }
                 self.statistics.published += 1;
                 if request.message_expiry_interval.is_some() {
                     self.expiry_check.get_or_insert_with(|| now.plus_millis(EXPIRY_CHECK));
@@ -49,17 +59,27 @@ impl State {
         request: &PublishRequest<'_>,
         publication: &Publication<'_>,
     ) -> Result<Option<Option<oneshot::Receiver<Answer>>>, Error> {
-        let direct = self.machine.is_connected() && self.queue.is_empty() && self.outbox.has_room();
+        let mut receiver = None;
+        let source = match &publication.source {
+            Some(source) => {
+                source.length_for(request.qos)?;
+                let (sender, end) = oneshot::channel();
+                receiver = Some(end);
+                Some((source.clone(), sender))
+            }
+            None => None,
+        };
+        let direct = source.is_none() && self.machine.is_connected() && self.queue.is_empty() && self.outbox.has_room();
         if direct {
             self.send_at_most_once(request, &publication.payload)?;
         } else if self.queue.len() < self.queue_limit {
             let expires_at = request.message_expiry_interval.map(|seconds| now.plus_secs(seconds));
-            self.queue.push_back(Queued { publication: publication.to_owned(), since: now, expires_at });
+            self.queue.push_back(Queued { publication: publication.to_owned(), since: now, expires_at, source });
         } else {
             return Ok(None);
         }
         self.statistics.published += 1;
-        Ok(Some(None))
+        Ok(Some(receiver))
     }
 
     fn send_at_most_once(&mut self, request: &PublishRequest<'_>, payload: &Bytes) -> Result<(), UsageError> {
@@ -75,20 +95,50 @@ impl State {
     }
 
     /// A limit that this broker has may refuse what another would have taken.
-    pub(super) fn send_queued(&mut self, now: Instant, queued: &Queued) {
-        let Queued { publication, since, expires_at } = queued;
-        if expires_at.is_some_and(|expires_at| now >= expires_at) {
-            tracing::debug!(topic = publication.topic(), "a queued message at QoS 0 has expired");
-            return;
+    pub(super) fn send_queued(&mut self, now: Instant, queued: Queued) {
+        let Queued { publication, since, expires_at, source } = queued;
+        let sent = if expires_at.is_some_and(|expires_at| now >= expires_at) {
+            Err(Outcome::Expired)
+        } else {
+            let waited = now.secs_since(since);
+            let remaining = |seconds: u32| seconds.saturating_sub(waited).max(1);
+            publication.request().map_err(|_| Outcome::NotSent).and_then(|mut request| {
+                request.message_expiry_interval = request.message_expiry_interval.map(remaining);
+                let sent = match &source {
+                    Some((source, _)) => self.send_head(&request, source),
+                    None => self.send_at_most_once(&request, &publication.payload),
+                };
+                sent.map_err(Outcome::Refused)
+            })
+        };
+        match (sent, source) {
+            (Ok(()), None) => {}
+            (Ok(()), Some((source, sender))) => self.begin_at_most_once(source, sender),
+            (Err(outcome), source) => {
+                tracing::warn!(?outcome, topic = publication.topic(), "a queued message at QoS 0 was not sent");
+                self.give_up(source, outcome);
+            }
         }
-        let sent = publication.request().and_then(|mut request| {
-            let waited = now.secs_since(*since);
-            request.message_expiry_interval =
-                request.message_expiry_interval.map(|seconds| seconds.saturating_sub(waited).max(1));
-            Ok(self.send_at_most_once(&request, &publication.payload)?)
-        });
-        if let Err(error) = sent {
-            tracing::warn!(%error, topic = publication.topic(), "a queued message at QoS 0 was not sent");
+    }
+
+    /// Writes a PUBLISH without the payload that its source is to give.
+    fn send_head(&mut self, request: &PublishRequest<'_>, source: &Source) -> Result<(), UsageError> {
+        let payload = Payload::Source { length: source.length_for(request.qos)? };
+        let machine = &mut self.machine;
+        self.outbox.encode(|out| Ok(((), machine.publish_at_most_once(request, payload, out)?.head_len)))
+    }
+
+    /// The end: what waits is not sent.
+    pub(super) fn give_up_queue(&mut self) {
+        for queued in core::mem::take(&mut self.queue) {
+            self.give_up(queued.source, Outcome::NotSent);
+        }
+    }
+
+    fn give_up(&mut self, source: Option<(Source, oneshot::Sender<Answer>)>, outcome: Outcome) {
+        if let Some((source, sender)) = source {
+            self.later.due.push(Due::Publish(sender, Err(outcome)));
+            self.later.sources.push(source);
         }
     }
 }

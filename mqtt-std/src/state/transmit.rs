@@ -14,13 +14,17 @@ impl State {
                 Ok((transmit, transmit.map_or(0, |transmit| transmit.head_len)))
             });
             match transmit {
-                Ok(Some(transmit)) => {
-                    if let TransmitPayload::Stored(id) = transmit.payload {
+                Ok(Some(transmit)) => match transmit.payload {
+                    TransmitPayload::Stored(id) => {
                         self.outbox.set_payload(self.machine.session.storage().shared_payload(id));
                     }
-                }
+                    TransmitPayload::Source { packet_identifier, length, .. } => {
+                        self.begin_source(packet_identifier, length);
+                    }
+                    _ => {}
+                },
                 Ok(None) if self.machine.is_connected() => match self.queue.pop_front() {
-                    Some(queued) => self.send_queued(now, &queued),
+                    Some(queued) => self.send_queued(now, queued),
                     None => return,
                 },
                 Ok(None) => return,
@@ -34,7 +38,7 @@ impl State {
 
     /// Begins a connection: CONNECT is in the outbox.
     pub(crate) fn connect(&mut self, now: Instant, options: &ConnectOptions<'_>) -> Result<(), UsageError> {
-        self.outbox.clear();
+        self.clear_outbox();
         let machine = &mut self.machine;
         self.outbox.encode(|out| Ok(((), machine.connect(now, options, out)?)))
     }

@@ -15,5 +15,6 @@ mod routing;
 mod runtimes;
 mod secrets;
 mod shutting_down;
+mod streaming_out;
 mod subscriptions;
 mod support;

@@ -164,6 +164,13 @@ impl Link {
         let _ = self.stream.read(&mut [0; 4096]).await.unwrap();
     }
 
+    /// So many bytes, and not one more.
+    pub(crate) async fn read_exact(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
     /// All bytes to the end.
     pub(crate) async fn read_to_end(&mut self) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
