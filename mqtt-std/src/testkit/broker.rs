@@ -1,21 +1,22 @@
 //! The handle of a running broker, and the task that listens.
 
 use core::future::pending;
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::debug;
 
-use super::connection::{self, Shared};
+use super::connection::{self, Opened, Shared};
 use super::hub::Hub;
-use super::{BrokerOptions, Statistics};
+use super::link::LinkEnd;
+use super::{BrokerOptions, Network, Reach, Statistics};
 
 /// A running broker; see the [module](super) for what it is and what it is not.
 ///
@@ -23,13 +24,20 @@ use super::{BrokerOptions, Statistics};
 /// runtime on which it was started.
 #[derive(Debug)]
 pub struct Broker {
-    address: SocketAddr,
+    at: At,
     shared: Arc<Shared>,
     listening: Option<Listening>,
 }
 
+/// Where a broker is found.
+#[derive(Clone, Debug)]
+enum At {
+    Tcp(SocketAddr),
+    Memory(Network),
+}
+
 impl Broker {
-    /// Starts a broker and listens.
+    /// Starts a broker and listens on TCP.
     ///
     /// Dropped half-way, nothing was started.
     ///
@@ -37,22 +45,38 @@ impl Broker {
     /// Those of binding the address.
     pub async fn start(options: BrokerOptions) -> io::Result<Self> {
         let listener = TcpListener::bind(options.address).await?;
-        let address = listener.local_addr()?;
+        let at = At::Tcp(listener.local_addr()?);
         let shared = Arc::new(Shared::new(Hub::new(options)));
-        let listening = Some(Listening::start(listener, &shared));
-        Ok(Self { address, shared, listening })
+        let listening = Some(Listening::start(Listener::Tcp(listener), &shared));
+        Ok(Self { at, shared, listening })
     }
 
-    /// Where it listens, with the port that was free.
+    /// Starts a broker as the server of a network in memory, without a socket; the address in the options is not used.
+    ///
+    /// Stopped, it refuses connections. With tokio's clock paused, its time and that of its clients is the test's.
+    #[must_use]
+    pub fn start_in(network: &Network, options: BrokerOptions) -> Self {
+        let shared = Arc::new(Shared::new(Hub::new(options)));
+        let listening = Some(Listening::start(Listener::in_memory(network), &shared));
+        Self { at: At::Memory(network.clone()), shared, listening }
+    }
+
+    /// Where it listens, with the port that was free. In memory it is port 0 of no address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        match self.at {
+            At::Tcp(address) => address,
+            At::Memory(_) => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+        }
     }
 
-    /// Where it listens, as clients are told: `mqtt://127.0.0.1:` and the port.
+    /// Where it listens, as clients are told: `mqtt://127.0.0.1:` and the port; in memory `mqtt://memory`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("mqtt://{}", self.address)
+        match self.at {
+            At::Tcp(address) => format!("mqtt://{address}"),
+            At::Memory(_) => "mqtt://memory".to_owned(),
+        }
     }
 
     /// What there is, and what has passed.
@@ -88,7 +112,10 @@ impl Broker {
     /// Those of binding the address; perhaps somebody else has taken the port.
     pub async fn resume(&mut self) -> io::Result<()> {
         if self.listening.is_none() {
-            let listener = TcpListener::bind(self.address).await?;
+            let listener = match &self.at {
+                At::Tcp(address) => Listener::Tcp(TcpListener::bind(address).await?),
+                At::Memory(network) => Listener::in_memory(network),
+            };
             self.listening = Some(Listening::start(listener, &self.shared));
         }
         Ok(())
@@ -121,6 +148,58 @@ struct Listening {
     task: JoinHandle<()>,
 }
 
+/// Where connections come from.
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    Memory(InMemory),
+}
+
+/// Dropped, it refuses connections.
+#[derive(Debug)]
+struct InMemory(Network);
+
+impl Drop for InMemory {
+    fn drop(&mut self) {
+        self.0.set_reach(Reach::Refused);
+        self.0.forget_waiting();
+    }
+}
+
+enum Accepted {
+    Tcp(TcpStream),
+    Memory(LinkEnd),
+}
+
+impl Listener {
+    fn in_memory(network: &Network) -> Self {
+        network.set_reach(Reach::Open);
+        Self::Memory(InMemory(network.clone()))
+    }
+
+    /// May be dropped: no connection is lost.
+    async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Only a matter of speed.
+                let _ = stream.set_nodelay(true);
+                Ok(Accepted::Tcp(stream))
+            }
+            Self::Memory(InMemory(network)) => Ok(Accepted::Memory(network.accept().await)),
+        }
+    }
+}
+
+impl Accepted {
+    fn serve(self, opened: Opened, connections: &mut JoinSet<()>) {
+        match self {
+            Self::Tcp(stream) => connections.spawn(connection::serve(stream, opened)),
+            Self::Memory(stream) => connections.spawn(connection::serve(stream, opened)),
+        };
+    }
+}
+
 /// How clients are left.
 #[derive(Clone, Copy, Debug)]
 enum Farewell {
@@ -131,7 +210,7 @@ enum Farewell {
 }
 
 impl Listening {
-    fn start(listener: TcpListener, shared: &Arc<Shared>) -> Self {
+    fn start(listener: Listener, shared: &Arc<Shared>) -> Self {
         let (stop, stopped) = oneshot::channel();
         Self { stop, task: tokio::spawn(listen(listener, Arc::clone(shared), stopped)) }
     }
@@ -144,18 +223,16 @@ impl Listening {
 }
 
 /// Accepts connections and keeps the time until it is told to stop, or the sender of that is dropped.
-async fn listen(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot::Receiver<Farewell>) {
+async fn listen(listener: Listener, shared: Arc<Shared>, mut stopped: oneshot::Receiver<Farewell>) {
     let mut connections = JoinSet::new();
     let farewell = loop {
         let deadline = shared.deadline();
         select! {
             farewell = &mut stopped => break farewell.ok(),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    if let Some(opened) = shared.open() {
-                        connections.spawn(connection::serve(stream, opened));
-                    }
-                }
+                Ok(accepted) => if let Some(opened) = shared.open() {
+                    accepted.serve(opened, &mut connections);
+                },
                 Err(error) => {
                     // Out of file descriptors, most likely: some will come back.
                     debug!(%error, "not accepted");

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, BytesMut};
 use mqtt_core::{DecodeError, Framing, Input, Instant, ProtocolVersion};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::select;
 use tokio::sync::Notify;
 use tokio::time::{self, timeout};
@@ -124,9 +123,7 @@ struct Progress {
 }
 
 /// Serves one connection until its end.
-pub(super) async fn serve(mut stream: TcpStream, opened: Opened) {
-    // Only a matter of speed.
-    let _ = stream.set_nodelay(true);
+pub(super) async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, opened: Opened) {
     let mut outgoing = BytesMut::new();
     let result = match transfer(&mut stream, &opened, &mut outgoing).await {
         // Whoever does not read the farewell goes without it.
@@ -139,8 +136,12 @@ pub(super) async fn serve(mut stream: TcpStream, opened: Opened) {
 }
 
 /// Moves bytes until one side has had enough: the state says how to close.
-async fn transfer(stream: &mut TcpStream, opened: &Opened, outgoing: &mut BytesMut) -> io::Result<LinkState> {
-    let (mut reader, mut writer) = stream.split();
+async fn transfer(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    opened: &Opened,
+    outgoing: &mut BytesMut,
+) -> io::Result<LinkState> {
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let mut incoming = BytesMut::new();
     // The version matters for messages larger than the buffer only, and those are refused.
     let mut framing = Framing::new(ProtocolVersion::V3_1_1);
@@ -165,7 +166,11 @@ async fn transfer(stream: &mut TcpStream, opened: &Opened, outgoing: &mut BytesM
 
 /// Writes what is left and lets it arrive: a socket that is closed with unread bytes resets the connection, and what was
 /// written is lost with it.
-async fn part(mut stream: TcpStream, opened: Opened, mut outgoing: BytesMut) -> io::Result<()> {
+async fn part(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    opened: Opened,
+    mut outgoing: BytesMut,
+) -> io::Result<()> {
     while !outgoing.is_empty() {
         stream.write_all_buf(&mut outgoing).await?;
         opened.poll(&mut outgoing);

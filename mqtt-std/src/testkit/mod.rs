@@ -1,4 +1,13 @@
-//! A small MQTT broker in the process, **for tests and demonstrations only**.
+//! What applications test themselves with: a broker in the process, and links without sockets that behave as told.
+//! **For tests and demonstrations only**.
+//!
+//! # Links in memory
+//!
+//! A [`Network`] is where clients connect and servers accept, without an address; each connection is a [`Link`] with
+//! [`Conditions`]: latency, jitter, bandwidth, pieces of n bytes, a cut after n bytes, silence. Chance has a seed, and time is
+//! tokio's: on a paused clock an hour takes no time.
+//!
+//! # The broker
 //!
 //! ```
 //! use mqtt_std::testkit::{Broker, BrokerOptions};
@@ -36,9 +45,11 @@
 mod broker;
 mod connection;
 mod hub;
+mod link;
 mod options;
 mod statistics;
 
 pub use broker::Broker;
+pub use link::{Conditions, Direction, Link, LinkEnd, Network, Reach};
 pub use options::{BrokerOptions, OverlappingSubscriptions};
 pub use statistics::Statistics;
