@@ -122,7 +122,7 @@ impl Device {
 fn words(delivered: Delivered) -> String {
     match delivered {
         Delivered::Queued => "queued".to_owned(),
-        Delivered::Acknowledged(reason) => format!("acknowledged ({reason})"),
+        Delivered::Acknowledged(answer) => format!("acknowledged ({answer})"),
     }
 }
 

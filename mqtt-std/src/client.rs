@@ -1,12 +1,14 @@
 //! The handle that applications hold.
 
 use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use core::time::Duration;
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mqtt_core::{InvalidTopicFilter, QoS, TopicFilter};
+use mqtt_core::QoS;
 use tokio::sync::watch;
 
 use crate::delivery::Queue;
@@ -15,9 +17,10 @@ use crate::error::Error;
 use crate::options::IntoOptions;
 use crate::payload::Source;
 use crate::publish::Publish;
-use crate::state::{Shared, State};
+use crate::state::Shared;
 use crate::statistics::Statistics;
 use crate::status::Status;
+use crate::subscribe::Subscribe;
 use crate::subscription::Subscription;
 
 /// An MQTT client: a cheap handle to a connection that a task of its own drives.
@@ -78,6 +81,32 @@ impl Client {
     /// # Errors
     /// The address or the will's topic is not valid.
     pub fn connect_retrying(options: impl IntoOptions) -> Result<Self, Error> {
+        let (client, run) = Self::new(options)?;
+        tokio::spawn(run);
+        Ok(client)
+    }
+
+    /// A client that does not run yet, and the future that runs it: spawn it, or wait for it among others. Nothing is
+    /// connected before it is polled, so streams and messages that are there by then are there in time.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), mqtt_std::Error> {
+    /// use mqtt_std::{Client, Options, QoS};
+    ///
+    /// let options: Options = "mqtt://localhost?client_id=pump-7".parse()?;
+    /// let (client, run) = Client::new(options.keep_session())?;
+    /// let mut commands = client.subscribe("cellar/pump/cmd", QoS::ExactlyOnce).send().await?;
+    /// tokio::spawn(run);
+    /// while let Some(message) = commands.next().await {
+    ///     println!("{message:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The address or the will's topic is not valid.
+    pub fn new(options: impl IntoOptions) -> Result<(Self, Run), Error> {
         let options = options.into_options()?;
         if let Some(will) = &options.will {
             will.check()?;
@@ -91,8 +120,7 @@ impl Client {
             keep_session: options.keep_session,
             alive: Arc::new(Alive(Arc::clone(&shared))),
         };
-        tokio::spawn(Driver::new(shared, options, sender).run());
-        Ok(client)
+        Ok((client, Run(Box::pin(Driver::new(shared, options, sender).run()))))
     }
 
     /// Publishes a message: `.await` waits until it is delivered, [`Publish::send`] until it is accepted.
@@ -139,40 +167,85 @@ impl Client {
         Publish::new(&self.shared, topic.into(), Bytes::new()).read_from(source.into())
     }
 
-    /// Subscribes to a filter and waits for the broker's answer.
+    /// Publishes a value as JSON; see [`publish`](Self::publish). What the payload is, the receiver is told by
+    /// [`content_type`](Publish::content_type) only, which 3.1.1 does not know.
     ///
-    /// Dropped half-way, the subscription is undone.
+    /// ```no_run
+    /// # async fn f(client: mqtt_std::Client) -> Result<(), mqtt_std::Error> {
+    /// client.publish_json("cellar/temperature", &[17.5, 18.0])?.content_type("application/json").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for [`subscribe_all`](Self::subscribe_all).
-    pub async fn subscribe(&self, filter: impl AsRef<str>, qos: QoS) -> Result<Subscription, Error> {
-        self.subscribe_all(&[(filter.as_ref(), qos)]).await
+    /// [`Error::Json`]: the value cannot be told in JSON.
+    #[cfg(feature = "serde")]
+    pub fn publish_json<'a>(
+        &'a self,
+        topic: impl Into<Cow<'a, str>>,
+        value: &(impl serde::Serialize + ?Sized),
+    ) -> Result<Publish<'a>, Error> {
+        let payload = serde_json::to_vec(value).map_err(Error::Json)?;
+        Ok(self.publish(topic, payload))
     }
 
-    /// Subscribes to several filters with one stream, and waits for the broker's answer. A message that matches more than
-    /// one of them is in the stream once for each time the broker sends it.
+    /// Subscribes to a filter: `.await` waits for the broker's answer, [`Subscribe::send`] until it is asked. More filters for
+    /// the same stream, and options, come in between: see [`Subscribe`].
     ///
-    /// Dropped half-way, the subscription is undone.
+    /// A filter is one subscription at the broker, however many streams have it: each gets all its messages, the QoS is
+    /// the highest that one of them asked for, and other options are those of the latest.
+    /// `$share/{group}/{filter}` shares the messages with the other members of the group.
+    ///
+    /// ```no_run
+    /// # async fn f(client: mqtt_std::Client) -> Result<(), mqtt_std::Error> {
+    /// use mqtt_std::QoS;
+    ///
+    /// let mut lamps = client.subscribe("cellar/+/status", QoS::AtLeastOnce).await?;
+    /// while let Some(message) = lamps.next().await {
+    ///     println!("{}", message.topic());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// A filter is not valid; the broker's limits do not allow it; the broker refuses one of them ([`Error::Rejected`]; the
-    /// others are undone); the client is closed.
-    pub async fn subscribe_all(&self, filters: &[(&str, QoS)]) -> Result<Subscription, Error> {
-        let checked = filters
-            .iter()
-            .map(|(filter, qos)| Ok(mqtt_core::Subscription::new(TopicFilter::new(filter)?, *qos)))
-            .collect::<Result<Vec<_>, InvalidTopicFilter>>()?;
-        let queue = Queue::new(self.stream_capacity);
-        let (shared, alive) = (Arc::clone(&self.shared), Arc::clone(&self.alive));
-        let mut subscription = Subscription::new(shared, Arc::clone(&queue), self.keep_session, alive);
-        let subscribe = |state: &mut State, _| state.subscribe(&checked, &queue);
-        let answer = self.shared.when_room(&self.shared.session_turn, subscribe).await?;
-        let codes = answer.await.map_err(|_| Error::Closed)?.map_err(Error::NotDelivered)?;
-        if let Some(refused) = codes.iter().find(|code| code.is_failure()) {
-            return Err(Error::Rejected(*refused));
-        }
-        subscription.grant(codes);
-        Ok(subscription)
+    /// Those of the future: a filter is not valid; the broker's limits do not allow it; the broker refuses one of them
+    /// ([`Error::Rejected`]; the others are undone); the client is closed.
+    pub fn subscribe<'a>(&'a self, filter: impl Into<Cow<'a, str>>, qos: QoS) -> Subscribe<'a> {
+        Subscribe::to(self, filter.into(), qos)
+    }
+
+    /// A stream of the messages that match a filter and come anyway: because a session that was kept has the
+    /// subscription, another stream does, or the broker decides so. Nothing is asked of the broker, and dropping it
+    /// unsubscribes nothing.
+    ///
+    /// # Errors
+    /// Those of the future: the filter is not valid; the client is closed.
+    pub fn listen<'a>(&'a self, filter: impl Into<Cow<'a, str>>) -> Subscribe<'a> {
+        Subscribe::listen(self, filter.into())
+    }
+
+    /// A stream of the messages that match no other stream; without one they are counted and gone. Of a kept session no message
+    /// waits for its stream then: let the others be there first.
+    ///
+    /// # Errors
+    /// Those of the future: the client is closed.
+    pub const fn listen_unmatched(&self) -> Subscribe<'_> {
+        Subscribe::listen_unmatched(self)
+    }
+
+    /// A stream of its own for a subscription.
+    pub(crate) fn subscription(&self, queue: &Arc<Queue>) -> Subscription {
+        let (shared, queue, alive) = (Arc::clone(&self.shared), Arc::clone(queue), Arc::clone(&self.alive));
+        Subscription::new(shared, queue, self.keep_session, alive)
+    }
+
+    pub(crate) const fn stream_capacity(&self) -> usize {
+        self.stream_capacity
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The state of the connection, to be watched.
@@ -219,6 +292,27 @@ fn deadline(timeout: Duration) -> tokio::time::Instant {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("status", &*self.status.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// Runs a client, see [`Client::new`]. Ends with the client: with the reason if it has given up.
+///
+/// It must run on a tokio runtime. Dropped, it ends the client: all that waits resolves at once, and the broker publishes the
+/// Will.
+#[must_use = "without it nothing happens"]
+pub struct Run(Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>);
+
+impl Future for Run {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").finish_non_exhaustive()
     }
 }
 

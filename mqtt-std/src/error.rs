@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use mqtt_core::{ConnectionError, InvalidTopicFilter, InvalidTopicName, Outcome, ReasonCode, UsageError};
+use mqtt_core::{ConnectionError, InvalidTopicFilter, InvalidTopicName, Outcome, UsageError};
+
+use crate::answer::Answer;
 
 use crate::transport::TransportError;
 
@@ -27,9 +29,14 @@ pub enum Error {
     /// The connection failed, or the broker refused it.
     Connection(ConnectionError),
     /// The broker refused the message or the subscription.
-    Rejected(ReasonCode),
+    Rejected(Answer),
     /// The message has another end than an acknowledgement.
     NotDelivered(Outcome),
+    /// There is no room now, and it is not to wait for some: see [`Publish::try_send`](crate::Publish::try_send).
+    Full,
+    /// A value cannot be told in JSON.
+    #[cfg(feature = "serde")]
+    Json(serde_json::Error),
     /// The client has been shut down, or has given up.
     Closed,
 }
@@ -45,7 +52,7 @@ impl fmt::Display for Error {
             Self::ConnectTimeout => f.write_str("no connection in time"),
             Self::ConnectionLost => f.write_str("the broker closed the connection"),
             Self::Connection(error) => error.fmt(f),
-            Self::Rejected(reason) => write!(f, "rejected by the broker: {reason}"),
+            Self::Rejected(answer) => write!(f, "rejected by the broker: {answer}"),
             Self::NotDelivered(outcome) => match outcome {
                 Outcome::NotSent => f.write_str("not sent"),
                 Outcome::Unknown => f.write_str("sent, and the outcome is not known"),
@@ -55,6 +62,9 @@ impl fmt::Display for Error {
                 Outcome::StoreFailed => f.write_str("message could not be stored"),
                 _ => f.write_str("not delivered"),
             },
+            Self::Full => f.write_str("no room now"),
+            #[cfg(feature = "serde")]
+            Self::Json(error) => write!(f, "json: {error}"),
             Self::Closed => f.write_str("client is closed"),
         }
     }
@@ -66,6 +76,8 @@ impl core::error::Error for Error {
             Self::Transport(error) => Some(error),
             Self::Connection(error) => Some(error),
             Self::Usage(error) => Some(error),
+            #[cfg(feature = "serde")]
+            Self::Json(error) => Some(error),
             _ => None,
         }
     }

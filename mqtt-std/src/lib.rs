@@ -21,8 +21,10 @@
 //!
 //! # Features
 //!
+//! `serde`: messages as JSON.
 //! `testkit`: a small broker in the process, for tests and demonstrations.
 
+mod answer;
 mod client;
 mod delivery;
 mod driver;
@@ -37,17 +39,19 @@ mod state;
 mod statistics;
 mod status;
 mod storage;
+mod subscribe;
 mod subscription;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod transport;
 
-pub use client::{Client, Shutdown};
+pub use answer::Answer;
+pub use client::{Client, Run, Shutdown};
 pub use error::{Error, InvalidUrl};
 pub use message::Message;
 pub use mqtt_core::{
-    Backoff, CleanStart, ConnectionError, ErrorClass, Fallback, Loss, Outcome, ProtocolVersion, QoS, ReasonCode,
-    UsageError,
+    Backoff, CleanStart, ConnectionError, ErrorClass, Fallback, Loss, Outcome, Properties, Property, ProtocolVersion,
+    QoS, ReasonCode, RetainHandling, TopicAliasUse, UsageError,
 };
 pub use options::{IntoOptions, Options, Will};
 pub use payload::{Opening, PayloadFile, PayloadSource, Source};
@@ -57,6 +61,7 @@ pub use router::{
 };
 pub use statistics::Statistics;
 pub use status::{Cause, Status};
+pub use subscribe::Subscribe;
 pub use subscription::Subscription;
 
 /// The README's examples are tested too.

@@ -1,15 +1,20 @@
 //! A received message that owns its bytes.
 
+use core::fmt;
 use core::str::Utf8Error;
 
 use bytes::Bytes;
-use mqtt_core::QoS;
+use mqtt_core::{PacketType, Properties, Property, QoS, Sender};
 
-/// A message from the broker. Cheap to clone: payload and topic are shared.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A message from the broker. Cheap to clone: all bytes are shared.
+///
+/// The properties are those of 5.0; in 3.1.1 there are none.
+#[derive(Clone, Eq, PartialEq)]
 pub struct Message {
-    topic: Bytes,
-    payload: Bytes,
+    /// Topic, properties as on the wire, payload. One allocation holds all; the buffer of the connection is not pinned.
+    bytes: Bytes,
+    topic_len: u16,
+    payload_at: u32,
     qos: QoS,
     retain: bool,
     dup: bool,
@@ -17,27 +22,41 @@ pub struct Message {
 
 impl Message {
     pub(crate) fn new(message: &mqtt_core::Message<'_>) -> Self {
-        // One allocation holds both; the buffer of the connection is not pinned.
         let topic = message.topic.as_str().as_bytes();
-        let mut bytes = Vec::with_capacity(topic.len() + message.payload.len());
+        let properties = message.properties.as_encoded();
+        let head_len = topic.len().saturating_add(properties.len());
+        let mut bytes = Vec::with_capacity(head_len.saturating_add(message.payload.len()));
         bytes.extend_from_slice(topic);
+        bytes.extend_from_slice(properties);
         bytes.extend_from_slice(message.payload);
-        let mut payload = Bytes::from(bytes);
-        let topic = payload.split_to(topic.len());
-        Self { topic, payload, qos: message.qos, retain: message.retain, dup: message.dup }
+        Self {
+            bytes: Bytes::from(bytes),
+            // A packet holds no more.
+            topic_len: u16::try_from(topic.len()).unwrap_or(u16::MAX),
+            payload_at: u32::try_from(head_len).unwrap_or(u32::MAX),
+            qos: message.qos,
+            retain: message.retain,
+            dup: message.dup,
+        }
     }
 
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &str {
         // It was text when it arrived.
-        core::str::from_utf8(&self.topic).unwrap_or_default()
+        core::str::from_utf8(self.bytes.get(..usize::from(self.topic_len)).unwrap_or_default()).unwrap_or_default()
     }
 
     /// The payload.
     #[must_use]
-    pub const fn payload(&self) -> &Bytes {
-        &self.payload
+    pub fn payload(&self) -> &[u8] {
+        self.bytes.get(self.payload_at as usize..).unwrap_or_default()
+    }
+
+    /// The payload to be kept, or to be published elsewhere, without a copy. It keeps the whole message in memory.
+    #[must_use]
+    pub fn payload_bytes(&self) -> Bytes {
+        self.bytes.slice((self.payload_at as usize).min(self.bytes.len())..)
     }
 
     /// The payload as text.
@@ -45,7 +64,7 @@ impl Message {
     /// # Errors
     /// It is not UTF-8.
     pub fn payload_str(&self) -> Result<&str, Utf8Error> {
-        core::str::from_utf8(&self.payload)
+        core::str::from_utf8(self.payload())
     }
 
     /// The QoS it was sent with: at most that of the subscription.
@@ -54,7 +73,8 @@ impl Message {
         self.qos
     }
 
-    /// Whether the broker had kept it for later subscribers.
+    /// Whether the broker had kept it for later subscribers, or it was published so and the subscription asks to be
+    /// [told](crate::Subscribe::retain_as_published).
     #[must_use]
     pub const fn retain(&self) -> bool {
         self.retain
@@ -64,5 +84,104 @@ impl Message {
     #[must_use]
     pub const fn dup(&self) -> bool {
         self.dup
+    }
+
+    /// All properties, in their order. A Topic Alias among them has done its work.
+    #[must_use]
+    pub fn properties(&self) -> Properties<'_> {
+        let encoded = self.bytes.get(usize::from(self.topic_len)..self.payload_at as usize).unwrap_or_default();
+        // They were checked when they arrived.
+        Properties::from_encoded(PacketType::Publish, Sender::Server, encoded).unwrap_or_default()
+    }
+
+    fn property<'a, T>(&'a self, pick: impl FnMut(Property<'a>) -> Option<T>) -> Option<T> {
+        self.properties().iter().find_map(pick)
+    }
+
+    /// Whether the sender says that the payload is text, Payload Format Indicator, §3.3.2.3.2.
+    #[must_use]
+    pub fn payload_is_text(&self) -> bool {
+        self.property(|property| match property {
+            Property::PayloadFormatIndicator(indicator) => Some(indicator == 1),
+            _ => None,
+        })
+        .unwrap_or(false)
+    }
+
+    /// For how many seconds more the message was wanted when the broker sent it, Message Expiry Interval, §3.3.2.3.3.
+    #[must_use]
+    pub fn message_expiry_interval(&self) -> Option<u32> {
+        self.property(|property| match property {
+            Property::MessageExpiryInterval(seconds) => Some(seconds),
+            _ => None,
+        })
+    }
+
+    /// What kind of payload it is, in the sender's words, Content Type, §3.3.2.3.9.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.property(|property| match property {
+            Property::ContentType(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// Where an answer is wanted, Response Topic, §3.3.2.3.5; it makes the message a request.
+    #[must_use]
+    pub fn response_topic(&self) -> Option<&str> {
+        self.property(|property| match property {
+            Property::ResponseTopic(topic) => Some(topic),
+            _ => None,
+        })
+    }
+
+    /// What the answer is to repeat, Correlation Data, §3.3.2.3.6.
+    #[must_use]
+    pub fn correlation_data(&self) -> Option<&[u8]> {
+        self.property(|property| match property {
+            Property::CorrelationData(bytes) => Some(bytes),
+            _ => None,
+        })
+    }
+
+    /// The User Properties, names with values, in their order, §3.3.2.3.7.
+    pub fn user_properties(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.properties().user_properties()
+    }
+
+    /// The value of the first User Property with this name.
+    #[must_use]
+    pub fn user_property(&self, name: &str) -> Option<&str> {
+        self.user_properties().find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
+    /// The Subscription Identifiers of the subscriptions that the message is sent for, §3.3.2.3.8.
+    pub fn subscription_identifiers(&self) -> impl Iterator<Item = u32> {
+        self.properties().iter().filter_map(|property| match property {
+            Property::SubscriptionIdentifier(identifier) => Some(identifier),
+            _ => None,
+        })
+    }
+
+    /// The payload as a value that JSON tells.
+    ///
+    /// # Errors
+    /// It is not JSON, or not of this kind.
+    #[cfg(feature = "serde")]
+    pub fn json<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(self.payload())
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("topic", &self.topic())
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .field("dup", &self.dup)
+            .field("properties", &self.properties())
+            .field("payload", &self.bytes.slice((self.payload_at as usize).min(self.bytes.len())..))
+            .finish()
     }
 }

@@ -6,12 +6,15 @@ use core::task::{Context, Poll, ready};
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use mqtt_core::{PublishRequest, QoS, ReasonCode, TopicName};
+use mqtt_core::{
+    EncodeError, PacketType, Properties, Property, PublishRequest, QoS, Sender, TopicAliasUse, TopicName, UsageError,
+};
 use tokio::sync::oneshot;
 
+use crate::answer::Answer;
 use crate::error::Error;
 use crate::payload::Source;
-use crate::state::{Answer, Shared};
+use crate::state::{Published, Shared};
 
 /// A message about to be published; see [`Client::publish`](crate::Client::publish).
 ///
@@ -32,20 +35,55 @@ pub(crate) struct Publication<'a> {
     pub(crate) source: Option<Source>,
     qos: QoS,
     retain: bool,
+    topic_alias: TopicAliasUse,
     message_expiry_interval: Option<u32>,
+    properties: PublishProperties<'a>,
+}
+
+/// Properties as the caller lends them, or encoded.
+#[derive(Clone, Debug)]
+enum PublishProperties<'a> {
+    Lent(Vec<Property<'a>>),
+    Kept(Box<[u8]>),
 }
 
 impl Publication<'_> {
     /// The same message, to be kept for later.
-    pub(crate) fn to_owned(&self) -> Publication<'static> {
-        let Self { topic, payload, source, qos, retain, message_expiry_interval } = self;
-        Publication {
+    ///
+    /// # Errors
+    /// A property is not valid.
+    pub(crate) fn to_owned(&self) -> Result<Publication<'static>, Error> {
+        let Self { topic, payload, source, qos, retain, topic_alias, message_expiry_interval, .. } = self;
+        Ok(Publication {
             topic: Cow::Owned(topic.clone().into_owned()),
             payload: payload.clone(),
             source: source.clone(),
             qos: *qos,
             retain: *retain,
+            topic_alias: *topic_alias,
             message_expiry_interval: *message_expiry_interval,
+            properties: PublishProperties::Kept(self.encoded_properties()?),
+        })
+    }
+
+    fn encoded_properties(&self) -> Result<Box<[u8]>, UsageError> {
+        let properties = self.properties();
+        let encode = |out: &mut [u8]| properties.encode(PacketType::Publish, Sender::Client, out);
+        let mut encoded = match encode(&mut []) {
+            Err(EncodeError::BufferTooSmall { needed }) => vec![0; needed],
+            len => vec![0; len?],
+        };
+        encode(&mut encoded)?;
+        Ok(encoded.into())
+    }
+
+    fn properties(&self) -> Properties<'_> {
+        match &self.properties {
+            PublishProperties::Lent(list) => Properties::new(list),
+            // It was checked when it was encoded.
+            PublishProperties::Kept(encoded) => {
+                Properties::from_encoded(PacketType::Publish, Sender::Client, encoded).unwrap_or_default()
+            }
         }
     }
 
@@ -55,7 +93,9 @@ impl Publication<'_> {
 
     pub(crate) fn request(&self) -> Result<PublishRequest<'_>, Error> {
         let mut request = PublishRequest::new(TopicName::new(&self.topic)?).qos(self.qos).retain(self.retain);
+        request.topic_alias = self.topic_alias;
         request.message_expiry_interval = self.message_expiry_interval;
+        request.properties = self.properties();
         Ok(request)
     }
 }
@@ -68,7 +108,9 @@ impl<'a> Publish<'a> {
             source: None,
             qos: QoS::AtMostOnce,
             retain: false,
+            topic_alias: TopicAliasUse::None,
             message_expiry_interval: None,
+            properties: PublishProperties::Lent(Vec::new()),
         };
         Self { shared, publication }
     }
@@ -91,9 +133,53 @@ impl<'a> Publish<'a> {
     }
 
     /// Sets after how many seconds the message is no longer wanted: one that was not sent by then is not sent. In 5.0 the broker is
-    /// told how many are left.
+    /// told how many are left (§3.3.2.3.3).
     pub const fn message_expiry_interval(mut self, seconds: u32) -> Self {
         self.publication.message_expiry_interval = Some(seconds);
+        self
+    }
+
+    /// Lets a Topic Alias stand for the topic where the broker allows it (5.0 §3.3.2.3.4); default: none. Worth it for long topics
+    /// that are sent often.
+    pub const fn topic_alias(mut self, topic_alias: TopicAliasUse) -> Self {
+        self.publication.topic_alias = topic_alias;
+        self
+    }
+
+    /// Says that the payload is text, Payload Format Indicator (5.0 §3.3.2.3.2).
+    pub fn payload_is_text(self) -> Self {
+        self.property(Property::PayloadFormatIndicator(1))
+    }
+
+    /// Says what kind of payload it is, Content Type (5.0 §3.3.2.3.9).
+    pub fn content_type(self, content_type: &'a str) -> Self {
+        self.property(Property::ContentType(content_type))
+    }
+
+    /// Makes the message a request, to be answered at this topic, Response Topic (5.0 §3.3.2.3.5).
+    pub fn response_topic(self, topic: &'a str) -> Self {
+        self.property(Property::ResponseTopic(topic))
+    }
+
+    /// Says what the answer is to repeat, Correlation Data (5.0 §3.3.2.3.6).
+    pub fn correlation_data(self, data: &'a [u8]) -> Self {
+        self.property(Property::CorrelationData(data))
+    }
+
+    /// Adds a User Property (5.0 §3.3.2.3.7); the same name may come again.
+    pub fn user_property(self, name: &'a str, value: &'a str) -> Self {
+        self.property(Property::UserProperty(name, value))
+    }
+
+    /// Sets a property, in the place of the one that was set before; User Properties are added.
+    fn property(mut self, property: Property<'a>) -> Self {
+        if let PublishProperties::Lent(list) = &mut self.publication.properties {
+            let same = |other: &&mut Property<'_>| other.identifier() == property.identifier();
+            match list.iter_mut().find(same).filter(|_| !matches!(property, Property::UserProperty(..))) {
+                Some(other) => *other = property,
+                None => list.push(property),
+            }
+        }
         self
     }
 
@@ -116,13 +202,13 @@ impl<'a> Publish<'a> {
     /// Publishes now or not at all: never waits.
     ///
     /// # Errors
-    /// As for [`send`](Self::send); `Usage(InFlightFull)` if it would have to wait.
+    /// As for [`send`](Self::send); [`Error::Full`] if it would have to wait.
     pub fn try_send(self) -> Result<Receipt, Error> {
         let receiver = self.shared.command(|state, now| state.publish(now, &self.publication))?;
-        receiver.map(|receiver| self.receipt(receiver)).ok_or(Error::Usage(mqtt_core::UsageError::InFlightFull))
+        receiver.map(|receiver| self.receipt(receiver)).ok_or(Error::Full)
     }
 
-    fn receipt(&self, receiver: Option<oneshot::Receiver<Answer>>) -> Receipt {
+    fn receipt(&self, receiver: Option<oneshot::Receiver<Published>>) -> Receipt {
         Receipt { receiver, at_most_once: self.publication.qos == QoS::AtMostOnce }
     }
 }
@@ -141,20 +227,20 @@ impl<'a> IntoFuture for Publish<'a> {
 #[derive(Debug)]
 pub struct Receipt {
     /// `None`: QoS 0, which nobody acknowledges.
-    receiver: Option<oneshot::Receiver<Answer>>,
+    receiver: Option<oneshot::Receiver<Published>>,
     /// With a receiver it is told of the end of a source.
     at_most_once: bool,
 }
 
 /// How a message was delivered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Delivered {
     /// QoS 0: accepted for sending, once.
     Queued,
     /// QoS 0 from a [`Source`]: all of it was read and given to the transport.
     Sent,
     /// QoS 1 and 2: the broker has it. The Reason Code is success, or says that nobody was there to get it.
-    Acknowledged(ReasonCode),
+    Acknowledged(Answer),
 }
 
 impl Future for Receipt {
@@ -163,9 +249,9 @@ impl Future for Receipt {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(receiver) = &mut self.receiver else { return Poll::Ready(Ok(Delivered::Queued)) };
         Poll::Ready(match ready!(Pin::new(receiver).poll(cx)) {
-            Ok(Ok(reason)) if reason.is_failure() => Err(Error::Rejected(reason)),
+            Ok(Ok(answer)) if answer.reason().is_failure() => Err(Error::Rejected(answer)),
             Ok(Ok(_)) if self.at_most_once => Ok(Delivered::Sent),
-            Ok(Ok(reason)) => Ok(Delivered::Acknowledged(reason)),
+            Ok(Ok(answer)) => Ok(Delivered::Acknowledged(answer)),
             Ok(Err(outcome)) => Err(Error::NotDelivered(outcome)),
             Err(_) => Err(Error::Closed),
         })

@@ -1,55 +1,121 @@
 //! A stream of messages.
 
+use core::future::Future as _;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use std::sync::Arc;
 
 use futures_core::Stream;
 use mqtt_core::ReasonCode;
+use tokio::sync::oneshot;
 
 use crate::client::Alive;
 use crate::delivery::{Queue, Taken};
+use crate::error::Error;
 use crate::message::Message;
-use crate::state::Shared;
+use crate::state::{Requested, Shared};
 
 /// The messages of one subscription, in the order of their arrival; see [`Client::subscribe`](crate::Client::subscribe).
 ///
 /// The stream is bounded, and a slow reader slows the broker down: see
-/// [`Options::stream_capacity`](crate::Options::stream_capacity). Dropping it unsubscribes, unless the session is to be kept or another stream has the same filter.
+/// [`Options::stream_capacity`](crate::Options::stream_capacity). Dropping it unsubscribes, unless the session is to be kept or
+/// another subscription has the same filter; see [`unsubscribe`](Self::unsubscribe).
 #[derive(Debug)]
 #[must_use = "messages are in the stream"]
 pub struct Subscription {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
-    granted: Vec<ReasonCode>,
+    grant: Grant,
+    /// Dropping it does not unsubscribe.
     keep: bool,
     _alive: Arc<Alive>,
 }
 
+/// What the broker says to the SUBSCRIBE.
+#[derive(Debug)]
+enum Grant {
+    /// Nothing was asked.
+    None,
+    /// Nothing yet.
+    Due(oneshot::Receiver<Requested>),
+    Granted(Vec<ReasonCode>),
+    /// The subscription is undone.
+    Refused,
+}
+
 impl Subscription {
     pub(crate) const fn new(shared: Arc<Shared>, queue: Arc<Queue>, keep: bool, alive: Arc<Alive>) -> Self {
-        Self { shared, queue, granted: Vec::new(), keep, _alive: alive }
+        Self { shared, queue, grant: Grant::None, keep, _alive: alive }
     }
 
-    pub(crate) fn grant(&mut self, granted: Vec<ReasonCode>) {
-        self.granted = granted;
+    pub(crate) fn expect(&mut self, answer: oneshot::Receiver<Requested>) {
+        self.grant = Grant::Due(answer);
     }
 
-    /// The QoS that the broker granted, for each filter in its order.
+    /// As [`confirmed`](Self::confirmed); dropped half-way, the subscription is undone when it is dropped.
+    pub(crate) async fn grant(&mut self) -> Result<(), Error> {
+        let keep = core::mem::take(&mut self.keep);
+        self.confirmed().await?;
+        self.keep = keep;
+        Ok(())
+    }
+
+    /// Waits until the broker has answered, and returns what it granted, as [`granted`](Self::granted) does.
+    ///
+    /// May be dropped at any moment.
+    ///
+    /// # Errors
+    /// The broker refuses one of the filters ([`Error::Rejected`]), or cannot serve one ([`Error::NotDelivered`]): the
+    /// others are undone, and the stream has ended. The client is closed.
+    pub async fn confirmed(&mut self) -> Result<&[ReasonCode], Error> {
+        core::future::poll_fn(|cx| self.poll_grant(cx)).await?;
+        Ok(self.granted())
+    }
+
+    fn poll_grant(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let answer = match &mut self.grant {
+            Grant::Due(answer) => ready!(Pin::new(answer).poll(cx)),
+            Grant::None | Grant::Granted(_) => return Poll::Ready(Ok(())),
+            Grant::Refused => return Poll::Ready(Err(Error::Closed)),
+        };
+        let error = match answer {
+            Ok(Ok(answers)) => match answers.refusal() {
+                None => {
+                    self.grant = Grant::Granted(answers.codes);
+                    return Poll::Ready(Ok(()));
+                }
+                Some(refusal) => Error::Rejected(refusal),
+            },
+            Ok(Err(outcome)) => Error::NotDelivered(outcome),
+            Err(_) => Error::Closed,
+        };
+        self.grant = Grant::Refused;
+        self.end();
+        Poll::Ready(Err(error))
+    }
+
+    /// The QoS that the broker granted, for each filter in its order; nothing as long as it has not answered.
     #[must_use]
     pub fn granted(&self) -> &[ReasonCode] {
-        &self.granted
+        match &self.grant {
+            Grant::Granted(codes) => codes,
+            Grant::None | Grant::Due(_) | Grant::Refused => &[],
+        }
     }
 
     /// Waits for the next message; `None` once all messages were taken and no more will come: the client is closed, or a broker
-    /// that lost the session has refused to renew the subscription.
+    /// has refused the subscription, perhaps when it had lost the session and was asked again.
     ///
     /// May be dropped at any moment: no message is lost.
     pub async fn next(&mut self) -> Option<Message> {
         core::future::poll_fn(|cx| self.poll(cx)).await
     }
 
-    fn poll(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        if matches!(self.grant, Grant::Due(_)) {
+            // A refusal ends the stream.
+            let _ = self.poll_grant(cx);
+        }
         match self.queue.pop(cx.waker()) {
             Taken::Message { message, ticket, unblocks } => {
                 if unblocks || ticket.is_some() {
@@ -62,24 +128,51 @@ impl Subscription {
             Taken::Closed => Poll::Ready(None),
         }
     }
+
+    /// Ends the subscription, also where the session is kept, and waits for the broker's answer. Filters that another
+    /// subscription of this client has too stay at the broker. Messages that nobody has read are acknowledged and gone.
+    ///
+    /// Dropped half-way, the subscription ends all the same.
+    ///
+    /// # Errors
+    /// The broker refuses ([`Error::Rejected`]); the client is closed.
+    pub async fn unsubscribe(self) -> Result<(), Error> {
+        let filters = self.leave();
+        let answer = self.shared.command(|state, _| state.unsubscribe_and_tell(filters));
+        drop(self);
+        let Some(answer) = answer else { return Ok(()) };
+        let answers = answer.await.map_err(|_| Error::Closed)?.map_err(Error::NotDelivered)?;
+        answers.refusal().map_or(Ok(()), |refusal| Err(Error::Rejected(refusal)))
+    }
+
+    /// Takes the stream out; returns the filters that nobody wants any more. The second time there are none.
+    fn leave(&self) -> Vec<Box<str>> {
+        self.queue.discard();
+        self.shared.command(|state, _| state.routes.remove(&self.queue))
+    }
+
+    fn end(&self) {
+        let alone = self.leave();
+        if !alone.is_empty() {
+            self.shared.command(|state, _| state.unsubscribe(alone));
+        }
+    }
 }
 
 impl Stream for Subscription {
     type Item = Message;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         self.poll(cx)
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.queue.discard();
-        self.shared.command(|state, _| {
-            let alone = state.routes.remove(&self.queue);
-            if !self.keep && !state.closed {
-                state.unsubscribe(alone);
-            }
-        });
+        if self.keep {
+            self.leave();
+        } else {
+            self.end();
+        }
     }
 }

@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use mqtt_core::{Instant, TopicFilter, TopicName};
+use mqtt_core::{Instant, TopicName};
 
 use super::queue::Queue;
+use super::routes::Interest;
 use super::tickets::Ticket;
 use crate::message::Message;
 use crate::state::Later;
@@ -42,10 +43,13 @@ impl Early {
         self.messages.push((message, ticket));
     }
 
-    /// There is a stream for this filter.
-    pub(crate) fn hand_over(&mut self, filter: TopicFilter<'_>, queue: &Queue, later: &mut Later) {
+    /// There is a stream for these.
+    pub(crate) fn hand_over(&mut self, interest: Interest<'_>, queue: &Queue, later: &mut Later) {
         self.messages.retain(|(message, ticket)| {
-            let matches = TopicName::new(message.topic()).is_ok_and(|topic| filter.matches(topic));
+            let matches = match interest {
+                Interest::Filter(filter) => TopicName::new(message.topic()).is_ok_and(|topic| filter.matches(topic)),
+                Interest::Unmatched => true,
+            };
             if matches {
                 queue.push(message, Some(ticket), false, later);
             }

@@ -11,5 +11,5 @@ mod tickets;
 
 pub(crate) use early::Early;
 pub(crate) use queue::{Pushed, Queue, Taken};
-pub(crate) use routes::Routes;
+pub(crate) use routes::{Interest, Routes};
 pub(crate) use tickets::{Ticket, Tickets};

@@ -198,15 +198,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                         _ => statistics.unrouted += 1,
                     }
                 }
-                Ok(Some(Event::Published { packet_identifier, reason_code, .. })) => {
+                Ok(Some(Event::Published { packet_identifier, reason_code, properties })) => {
                     later.sources.extend(sources.remove(packet_identifier));
-                    later.due.extend(replies.published(packet_identifier, reason_code));
+                    later.due.extend(replies.published(packet_identifier, reason_code, properties));
                 }
                 Ok(Some(
-                    Event::Subscribed { packet_identifier, reason_codes, .. }
-                    | Event::Unsubscribed { packet_identifier, reason_codes, .. },
+                    Event::Subscribed { packet_identifier, reason_codes, properties }
+                    | Event::Unsubscribed { packet_identifier, reason_codes, properties },
                 )) => {
-                    later.due.extend(replies.answered(packet_identifier, reason_codes));
+                    later.due.extend(replies.answered(packet_identifier, reason_codes, properties));
                 }
                 Ok(Some(Event::Connected(connected))) => {
                     let present = connected.session_present;

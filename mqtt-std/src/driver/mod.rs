@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use link::{End, Link, LinkOptions};
 
+use crate::error::Error;
 use crate::options::Options;
 use crate::state::Shared;
 use crate::status::{Cause, Status};
@@ -58,7 +59,7 @@ impl Driver {
         Self { shared, _close: close, options, status, version, dialled: false, stood: Duration::ZERO, attempt: None }
     }
 
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self) -> Result<(), Error> {
         let error = loop {
             match self.connection().await {
                 End::Shutdown => break None,
@@ -76,7 +77,8 @@ impl Driver {
             }
         };
         self.shared.close();
-        self.status.send_replace(Status::Closed { error });
+        self.status.send_replace(Status::Closed { error: error.clone() });
+        error.map_or(Ok(()), |cause| Err(cause.to_error()))
     }
 
     /// One connection, from its attempt to its end.

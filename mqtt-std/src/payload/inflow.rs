@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::source::Source;
-use crate::state::Answer;
+use crate::state::Published;
 
 /// The payload of the packet whose head was written last, as it comes from its source.
 ///
@@ -41,7 +41,7 @@ pub(crate) enum Owner {
     /// A message's at QoS 1 or 2.
     Exchange(PacketIdentifier),
     /// A message's at QoS 0, and who waits for its end.
-    AtMostOnce(oneshot::Sender<Answer>),
+    AtMostOnce(oneshot::Sender<Published>),
 }
 
 /// The source gave less than it should, or more, or an error, or nothing for too long.

@@ -15,7 +15,7 @@
 //!         let publisher = publisher.clone();
 //!         async move {
 //!             let topic = format!("cellar/{}/status", captures.get("name").unwrap_or_default());
-//!             publisher.publish(&topic, message.payload().clone()).qos(QoS::ExactlyOnce).await.map(drop)
+//!             publisher.publish(&topic, message.payload_bytes()).qos(QoS::ExactlyOnce).await.map(drop)
 //!         }
 //!     })?
 //!     .on_sync("log/{what..}", |message, captures| println!("{:?} {:?}", captures.get("what"), message.payload()))?;

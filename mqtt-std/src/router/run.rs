@@ -4,7 +4,7 @@ use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use mqtt_core::{QoS, TopicName};
+use mqtt_core::{EncodeError, QoS, TopicName, UsageError};
 use tokio::task::JoinSet;
 
 use super::handler::{Call, Ending, Handler, contained};
@@ -34,8 +34,10 @@ impl Router {
     /// # Errors
     /// As for [`Client::subscribe`]; and there is no handler at all.
     pub async fn subscribe(&self, client: &Client) -> Result<Routing, Error> {
-        let filters = self.filters();
-        let stream = client.subscribe_all(&filters).await?;
+        let mut filters = self.filters().into_iter();
+        let (first, qos) = filters.next().ok_or(UsageError::Encode(EncodeError::EmptyPayload))?;
+        let subscribe = client.subscribe(first, qos);
+        let stream = filters.fold(subscribe, |subscribe, (filter, qos)| subscribe.and(filter, qos)).await?;
         let table = Table {
             routes: self.routes.clone(),
             fallback: self.fallback.clone(),

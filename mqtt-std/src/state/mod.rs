@@ -10,7 +10,7 @@ mod transmit;
 
 pub(crate) use deliver::Stalled;
 pub(crate) use later::{Later, Locked};
-pub(crate) use replies::Answer;
+pub(crate) use replies::{Published, Requested};
 
 use core::task::Waker;
 use core::time::Duration;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use mqtt_core::{Body, Instant, Outcome, Payload, PublishRequest, QoS, TransmitPayload, UsageError};
 use tokio::sync::oneshot;
 
-use super::replies::{Answer, Due};
+use super::replies::{Due, Published};
 use super::{EXPIRY_CHECK, State};
 use crate::error::Error;
 use crate::payload::Source;
@@ -16,7 +16,7 @@ pub(super) struct Queued {
     since: Instant,
     expires_at: Option<Instant>,
     /// Where the payload is read from instead, and who waits for its end.
-    source: Option<(Source, oneshot::Sender<Answer>)>,
+    source: Option<(Source, oneshot::Sender<Published>)>,
 }
 
 impl State {
@@ -25,7 +25,7 @@ impl State {
         &mut self,
         now: Instant,
         publication: &Publication<'_>,
-    ) -> Result<Option<Option<oneshot::Receiver<Answer>>>, Error> {
+    ) -> Result<Option<Option<oneshot::Receiver<Published>>>, Error> {
         if self.closed || self.shutdown.is_some() {
             return Err(Error::Closed);
         }
@@ -58,7 +58,7 @@ impl State {
         now: Instant,
         request: &PublishRequest<'_>,
         publication: &Publication<'_>,
-    ) -> Result<Option<Option<oneshot::Receiver<Answer>>>, Error> {
+    ) -> Result<Option<Option<oneshot::Receiver<Published>>>, Error> {
         let mut receiver = None;
         let source = match &publication.source {
             Some(source) => {
@@ -74,7 +74,7 @@ impl State {
             self.send_at_most_once(request, &publication.payload)?;
         } else if self.queue.len() < self.queue_limit {
             let expires_at = request.message_expiry_interval.map(|seconds| now.plus_secs(seconds));
-            self.queue.push_back(Queued { publication: publication.to_owned(), since: now, expires_at, source });
+            self.queue.push_back(Queued { publication: publication.to_owned()?, since: now, expires_at, source });
         } else {
             return Ok(None);
         }
@@ -135,7 +135,7 @@ impl State {
         }
     }
 
-    fn give_up(&mut self, source: Option<(Source, oneshot::Sender<Answer>)>, outcome: Outcome) {
+    fn give_up(&mut self, source: Option<(Source, oneshot::Sender<Published>)>, outcome: Outcome) {
         if let Some((source, sender)) = source {
             self.later.due.push(Due::Publish(sender, Err(outcome)));
             self.later.sources.push(source);

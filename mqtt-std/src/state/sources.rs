@@ -6,7 +6,7 @@ use mqtt_core::{Instant, Outcome, PacketIdentifier, ReasonCode};
 use tokio::sync::oneshot;
 
 use super::State;
-use super::replies::{Answer, Due};
+use super::replies::{Due, Published};
 use crate::payload::{Inflow, Owner, Source, SourceFailed};
 
 impl State {
@@ -22,7 +22,7 @@ impl State {
     }
 
     /// The same at QoS 0.
-    pub(super) fn begin_at_most_once(&mut self, source: Source, sender: oneshot::Sender<Answer>) {
+    pub(super) fn begin_at_most_once(&mut self, source: Source, sender: oneshot::Sender<Published>) {
         // The head says so many; a source that is longer is cut there, or fails.
         let length = u32::try_from(source.length()).unwrap_or(u32::MAX);
         self.outbox.set_inflow(Inflow::new(source, length, Owner::AtMostOnce(sender), self.stall_timeout));
@@ -37,7 +37,9 @@ impl State {
         let Poll::Ready(result) = self.outbox.poll_inflow(cx) else { return };
         let Some(owner) = self.take_inflow() else { return };
         match (result, owner) {
-            (Ok(()), Owner::AtMostOnce(sender)) => self.later.due.push(Due::Publish(sender, Ok(ReasonCode::SUCCESS))),
+            (Ok(()), Owner::AtMostOnce(sender)) => {
+                self.later.due.push(Due::Publish(sender, Ok(ReasonCode::SUCCESS.into())))
+            }
             (Ok(()), Owner::Exchange(_)) => {}
             (Err(SourceFailed), owner) => self.fail_source(owner),
         }

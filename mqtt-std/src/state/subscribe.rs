@@ -2,32 +2,36 @@
 
 use std::sync::Arc;
 
-use mqtt_core::{Renewal, SubscribeRequest, Subscription, SubscriptionList as _, TopicFilter, UnsubscribeRequest};
+use mqtt_core::{
+    Outcome, PacketIdentifier, Renewal, SubscribeRequest, Subscription, SubscriptionList as _, TopicFilter,
+    UnsubscribeRequest, UsageError,
+};
 use tokio::sync::oneshot;
 
 use super::State;
-use super::replies::Answers;
-use crate::delivery::Queue;
+use super::replies::{Answers, Due, Requested};
+use crate::delivery::{Interest, Queue};
 use crate::error::Error;
 
 impl State {
     /// Asks for subscriptions, whose messages go to `queue`. `Ok(None)`: no room now.
     pub(crate) fn subscribe(
         &mut self,
-        filters: &[Subscription<'_>],
+        request: &SubscribeRequest<'_>,
         queue: &Arc<Queue>,
-    ) -> Result<Option<oneshot::Receiver<Answers>>, Error> {
+    ) -> Result<Option<oneshot::Receiver<Requested>>, Error> {
         if self.closed || self.shutdown.is_some() {
             return Err(Error::Closed);
         }
-        match self.machine.subscribe(&SubscribeRequest::new(filters)) {
+        // The filter is one subscription at the broker: nobody's QoS is lowered.
+        let raised: Vec<_> = request.filters.iter().map(|entry| self.raised(*entry)).collect();
+        match self.machine.subscribe(&SubscribeRequest { filters: &raised, ..*request }) {
             Ok(id) => {
-                for filter in filters {
-                    let text = filter.filter.as_str();
-                    self.unwanted.retain(|unwanted| **unwanted != *text);
+                for Subscription { filter, options } in raised {
+                    self.is_wanted(filter);
                     // Before the answer: a retained message comes right behind it.
-                    self.routes.add(text, queue);
-                    self.early.hand_over(filter.filter, queue, &mut self.later);
+                    self.add(Interest::Filter(filter), queue);
+                    self.routes.asked(filter, queue, options.qos);
                 }
                 Ok(Some(self.replies.of_request(id)))
             }
@@ -36,23 +40,98 @@ impl State {
         }
     }
 
-    /// Without a wait for the answer: the streams are gone.
-    pub(crate) fn unsubscribe(&mut self, filters: Vec<Box<str>>) {
-        self.unwanted.extend(filters);
-        self.send_unsubscribe();
+    fn raised<'a>(&self, mut entry: Subscription<'a>) -> Subscription<'a> {
+        entry.options.qos = entry.options.qos.max(self.routes.asked_qos(entry.filter));
+        entry
     }
 
+    /// Messages that the broker sends anyway go to `queue` as well.
+    pub(crate) fn listen<'a>(
+        &mut self,
+        interest: impl IntoIterator<Item = Interest<'a>>,
+        queue: &Arc<Queue>,
+    ) -> Result<(), Error> {
+        if self.closed || self.shutdown.is_some() {
+            return Err(Error::Closed);
+        }
+        for interest in interest {
+            self.add(interest, queue);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, interest: Interest<'_>, queue: &Arc<Queue>) {
+        self.routes.add(interest, queue);
+        self.early.hand_over(interest, queue, &mut self.later);
+    }
+
+    /// Without a wait for the answer: the streams are gone.
+    pub(crate) fn unsubscribe(&mut self, filters: Vec<Box<str>>) {
+        if !self.closed {
+            self.unwanted.extend(filters);
+            self.send_unsubscribe();
+        }
+    }
+
+    /// Tells of the broker's answer, if it is asked.
+    pub(crate) fn unsubscribe_and_tell(&mut self, filters: Vec<Box<str>>) -> Option<oneshot::Receiver<Requested>> {
+        if filters.is_empty() {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        if !self.closed {
+            self.replies.farewells.push((filters, sender));
+            self.send_unsubscribe();
+        }
+        Some(receiver)
+    }
+
+    /// What has waited for room goes first.
     pub(crate) fn send_unsubscribe(&mut self) {
-        if self.unwanted.is_empty() {
-            return;
+        if !self.unwanted.is_empty() {
+            let unwanted = core::mem::take(&mut self.unwanted);
+            match self.begin_unsubscribe(&unwanted) {
+                Err(error) if self.passes(error) => {
+                    self.unwanted = unwanted;
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, "cannot unsubscribe"),
+                Ok(_) => {}
+            }
         }
-        let filters: Vec<_> = self.unwanted.iter().filter_map(|filter| TopicFilter::new(filter).ok()).collect();
-        match self.machine.unsubscribe(&UnsubscribeRequest::new(&filters)) {
-            Err(error) if self.passes(error) => return,
-            Err(error) => tracing::warn!(%error, "cannot unsubscribe"),
-            Ok(_) => {}
+        while !self.replies.farewells.is_empty() {
+            let (filters, sender) = self.replies.farewells.remove(0);
+            match self.begin_unsubscribe(&filters) {
+                Ok(id) => self.replies.tell_request(id, sender),
+                Err(error) if self.passes(error) => {
+                    self.replies.farewells.insert(0, (filters, sender));
+                    return;
+                }
+                Err(error) => self.later.due.push(Due::Request(sender, Err(Outcome::Refused(error)))),
+            }
         }
-        self.unwanted.clear();
+    }
+
+    fn begin_unsubscribe(&mut self, filters: &[Box<str>]) -> Result<PacketIdentifier, UsageError> {
+        let filters: Vec<_> = filters.iter().filter_map(|filter| TopicFilter::new(filter).ok()).collect();
+        self.machine.unsubscribe(&UnsubscribeRequest::new(&filters))
+    }
+
+    /// There is a stream for it again: an UNSUBSCRIBE that waits would come behind its SUBSCRIBE.
+    fn is_wanted(&mut self, filter: TopicFilter<'_>) {
+        let wanted = filter.as_str();
+        self.unwanted.retain(|unwanted| **unwanted != *wanted);
+        let mut waiting = core::mem::take(&mut self.replies.farewells);
+        for (filters, _) in &mut waiting {
+            filters.retain(|unwanted| **unwanted != *wanted);
+        }
+        for (filters, sender) in waiting {
+            if filters.is_empty() {
+                self.later.due.push(Due::Request(sender, Ok(Answers::default())));
+            } else {
+                self.replies.farewells.push((filters, sender));
+            }
+        }
     }
 
     /// Ends the streams of subscriptions that this broker, which lost the session, did not renew.

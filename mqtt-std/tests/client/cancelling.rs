@@ -79,7 +79,7 @@ fn a_subscribe_that_is_dropped_is_undone() {
             for options in [options(&broker, version, "client"), tight(options(&broker, version, "client"))] {
                 let client = Client::connect(options).await.unwrap();
                 for polls in 0..POLLS {
-                    let subscribed = drop_after(polls, client.subscribe("t", QoS::AtLeastOnce)).await;
+                    let subscribed = drop_after(polls, client.subscribe("t", QoS::AtLeastOnce).into_future()).await;
                     drop(subscribed);
                 }
                 // What comes behind is done when all before it is.

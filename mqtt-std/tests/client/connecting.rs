@@ -20,7 +20,7 @@ fn what_is_published_before_the_first_connection_is_sent_then() {
             for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
                 receipts.push(client.publish("t", format!("{qos:?}")).qos(qos).send().await.unwrap());
             }
-            let mut subscribe = Box::pin(client.subscribe("t", QoS::AtMostOnce));
+            let mut subscribe = client.subscribe("t", QoS::AtMostOnce).into_future();
             assert!(poll(&mut subscribe).is_pending());
             status(&client, is_waiting).await;
             let peer = Peer::on(reserved.listen(), version);

@@ -35,7 +35,7 @@ fn a_subscribe_under_way_is_asked_again() {
         for (version, present) in [(V5, true), (V5, false), (V3, false)] {
             let peer = Peer::new(version).await;
             let (client, mut link) = peer.connect(peer.options()).await;
-            let mut subscribe = Box::pin(client.subscribe("a", QoS::AtLeastOnce));
+            let mut subscribe = client.subscribe("a", QoS::AtLeastOnce).into_future();
             assert!(poll(&mut subscribe).is_pending());
             assert!(link.receive().await.starts_with("SUBSCRIBE"));
             drop(link);

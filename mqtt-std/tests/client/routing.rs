@@ -148,7 +148,7 @@ fn a_handler_may_publish_when_every_capacity_is_one() {
                         let publisher = publisher.clone();
                         async move {
                             let topic = format!("out/{}", captures.get("n").unwrap());
-                            publisher.publish(topic, message.payload().clone()).qos(QoS::ExactlyOnce).await.map(drop)
+                            publisher.publish(topic, message.payload_bytes()).qos(QoS::ExactlyOnce).await.map(drop)
                         }
                     },
                 );

@@ -21,7 +21,7 @@ fn everything_that_waits_resolves_when_the_runtime_is_gone() {
         let (stream, _) = tokio::join!(client.subscribe("a", QoS::AtLeastOnce), link.grant("a q1"));
         let mut stream = stream.unwrap();
         let receipt = client.publish("t", "x").qos(QoS::AtLeastOnce).send().await.unwrap();
-        let mut subscribe = Box::pin(client.subscribe("b", QoS::AtLeastOnce));
+        let mut subscribe = client.subscribe("b", QoS::AtLeastOnce).into_future();
         let mut waiting = Box::pin(client.publish("t", "x").qos(QoS::AtLeastOnce).send());
         let mut next = Box::pin(stream.next());
         let mut shutdown = Box::pin(client.shutdown(LONG));

@@ -148,7 +148,7 @@ fn a_source_is_published_at_every_qos() {
                         assert_eq!(receipt.await.unwrap(), Delivered::Sent);
                     } else {
                         answer(&mut link, qos, peer::number(&line)).await;
-                        assert_eq!(receipt.await.unwrap(), Delivered::Acknowledged(ReasonCode::SUCCESS));
+                        assert_eq!(receipt.await.unwrap(), Delivered::Acknowledged(ReasonCode::SUCCESS.into()));
                     }
                 }
                 let receipt = client.publish_from("t", Bytes::new()).qos(qos).send().await.unwrap();

@@ -93,10 +93,9 @@ fn a_refused_subscription_is_an_error_and_the_others_are_undone() {
                 link.expect("SUBSCRIBE #1 a q0, b q1").await;
                 link.suback(1, &[0, code]).await;
             };
-            let filters = [("a", QoS::AtMostOnce), ("b", QoS::AtLeastOnce)];
-            let (error, ()) = tokio::join!(client.subscribe_all(&filters), answer);
+            let (error, ()) = tokio::join!(client.subscribe("a", QoS::AtMostOnce).and("b", QoS::AtLeastOnce), answer);
             let error = error.unwrap_err();
-            assert!(matches!(error, Error::Rejected(found) if found == ReasonCode::from_u8(code)), "{error:?}");
+            assert!(matches!(&error, Error::Rejected(found) if *found == ReasonCode::from_u8(code)), "{error:?}");
             link.expect("UNSUBSCRIBE #2 a, b").await;
         }
     });
@@ -145,7 +144,7 @@ fn what_comes_right_behind_connack_or_suback_reaches_its_stream() {
         for version in BOTH {
             let peer = Peer::new(version).await;
             let client = Client::connect_retrying(peer.options().keep_session()).unwrap();
-            let mut subscribe = Box::pin(client.subscribe("a", QoS::AtLeastOnce));
+            let mut subscribe = client.subscribe("a", QoS::AtLeastOnce).into_future();
             assert!(poll(&mut subscribe).is_pending());
             let mut link = peer.accept().await;
             link.receive().await;

@@ -37,8 +37,7 @@ fn wildcards_match_as_the_broker_has_it() {
 fn one_stream_has_several_filters() {
     run(BOTH, Config::PLAIN, async |broker, version| {
         let client = connect(broker, version, "client").await;
-        let filters = [("lamp/+", QoS::AtMostOnce), ("pump/#", QoS::ExactlyOnce)];
-        let mut stream = client.subscribe_all(&filters).await.unwrap();
+        let mut stream = client.subscribe("lamp/+", QoS::AtMostOnce).and("pump/#", QoS::ExactlyOnce).await.unwrap();
         assert_eq!(stream.granted().iter().map(|code| code.as_u8()).collect::<Vec<_>>(), [0, 2]);
         for topic in ["lamp/1", "door", "pump"] {
             client.publish(topic, "x").qos(QoS::ExactlyOnce).await.unwrap();

@@ -20,7 +20,7 @@ fn every_qos_goes_both_ways_and_arrives_with_the_lower_of_two() {
                 let delivered = publisher.publish("cellar/pump", payload.clone()).qos(qos).await.unwrap();
                 match (qos, delivered) {
                     (QoS::AtMostOnce, Delivered::Queued) => {}
-                    (_, Delivered::Acknowledged(ReasonCode::SUCCESS)) => {}
+                    (_, Delivered::Acknowledged(answer)) if answer == ReasonCode::SUCCESS => {}
                     other => panic!("{other:?}"),
                 }
                 let message = next(&mut stream).await;
@@ -73,7 +73,7 @@ fn a_message_of_several_megabytes_goes_both_ways() {
             // Messages of different QoS have no order among each other.
             messages.sort_by_key(|message| message.payload().len());
             assert_eq!(messages[0].payload_str(), Ok("small"));
-            assert!(messages[1].payload() == &payload, "{qos:?}: {} other bytes", messages[1].payload().len());
+            assert!(messages[1].payload() == payload, "{qos:?}: {} other bytes", messages[1].payload().len());
             receipt.await.unwrap();
             small.await.unwrap();
         }
@@ -86,7 +86,7 @@ fn the_broker_says_that_nobody_was_there() {
     run(&[V5], Config::PLAIN, async |broker, version| {
         let client = connect(broker, version, "client").await;
         let delivered = client.publish("nobody", "hears").qos(QoS::AtLeastOnce).await.unwrap();
-        assert_eq!(delivered, Delivered::Acknowledged(ReasonCode::NO_MATCHING_SUBSCRIBERS));
+        assert_eq!(delivered, Delivered::Acknowledged(ReasonCode::NO_MATCHING_SUBSCRIBERS.into()));
         end(client).await;
     });
 }

@@ -1,0 +1,184 @@
+//! Asking for messages.
+
+use core::future::{Future, IntoFuture};
+use core::pin::Pin;
+use std::borrow::Cow;
+
+use mqtt_core::{
+    InvalidTopicFilter, Property, QoS, RetainHandling, SubscribeRequest, SubscriptionOptions, TopicFilter,
+};
+
+use crate::client::Client;
+use crate::delivery::{Interest, Queue};
+use crate::error::Error;
+use crate::subscription::Subscription;
+
+/// A subscription about to be made; see [`Client::subscribe`], [`Client::listen`] and [`Client::listen_unmatched`].
+///
+/// `.await` waits until the broker has granted it; [`send`](Self::send) until it is asked for. Messages are in the stream from
+/// then on.
+///
+/// ```no_run
+/// # async fn f(client: mqtt_std::Client) -> Result<(), mqtt_std::Error> {
+/// use mqtt_std::{QoS, RetainHandling};
+///
+/// let mut cellar = client
+///     .subscribe("cellar/+/status", QoS::AtLeastOnce)
+///     .and("cellar/alarm", QoS::ExactlyOnce)
+///     .retain_handling(RetainHandling::SendIfNew)
+///     .await?;
+/// println!("granted: {:?}", cellar.granted());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a subscription is made by `.await` or `send`"]
+pub struct Subscribe<'a> {
+    client: &'a Client,
+    wanted: Wanted<'a>,
+    options: SubscriptionOptions,
+    subscription_identifier: Option<u32>,
+    user_properties: Vec<Property<'a>>,
+    capacity: usize,
+}
+
+/// Which messages.
+#[derive(Clone, Debug)]
+enum Wanted<'a> {
+    /// Those that the broker is asked for.
+    Subscribed((Cow<'a, str>, QoS), Vec<(Cow<'a, str>, QoS)>),
+    /// Those that come anyway.
+    Listened(Cow<'a, str>, Vec<Cow<'a, str>>),
+    Unmatched,
+}
+
+impl<'a> Subscribe<'a> {
+    pub(crate) const fn to(client: &'a Client, filter: Cow<'a, str>, qos: QoS) -> Self {
+        Self::new(client, Wanted::Subscribed((filter, qos), Vec::new()))
+    }
+
+    pub(crate) const fn listen(client: &'a Client, filter: Cow<'a, str>) -> Self {
+        Self::new(client, Wanted::Listened(filter, Vec::new()))
+    }
+
+    pub(crate) const fn listen_unmatched(client: &'a Client) -> Self {
+        Self::new(client, Wanted::Unmatched)
+    }
+
+    const fn new(client: &'a Client, wanted: Wanted<'a>) -> Self {
+        Self {
+            client,
+            wanted,
+            options: SubscriptionOptions::new(QoS::AtMostOnce),
+            subscription_identifier: None,
+            user_properties: Vec::new(),
+            capacity: client.stream_capacity(),
+        }
+    }
+
+    /// Adds a filter to the same stream. A message that matches more than one of them is in the stream once for each time the
+    /// broker sends it. The stream of [`listen`](Client::listen) has no use for the QoS, that of
+    /// [`listen_unmatched`](Client::listen_unmatched) for neither.
+    pub fn and(mut self, filter: impl Into<Cow<'a, str>>, qos: QoS) -> Self {
+        match &mut self.wanted {
+            Wanted::Subscribed(_, more) => more.push((filter.into(), qos)),
+            Wanted::Listened(_, more) => more.push(filter.into()),
+            Wanted::Unmatched => {}
+        }
+        self
+    }
+
+    /// Leaves out what this client publishes itself (5.0 §3.8.3.1); default: no. Not for shared subscriptions.
+    pub const fn no_local(mut self) -> Self {
+        self.options.no_local = true;
+        self
+    }
+
+    /// Keeps the RETAIN flag of messages as they were published (5.0 §3.8.3.1); default: no, it is set only on what the broker
+    /// had kept.
+    pub const fn retain_as_published(mut self) -> Self {
+        self.options.retain_as_published = true;
+        self
+    }
+
+    /// Sets which of the messages that the broker has kept it sends at once (5.0 §3.8.3.1); default: all.
+    pub const fn retain_handling(mut self, retain_handling: RetainHandling) -> Self {
+        self.options.retain_handling = retain_handling;
+        self
+    }
+
+    /// Sets the Subscription Identifier (5.0 §3.8.2.1.2), 1 to 268,435,455, that comes with each message:
+    /// [`Message::subscription_identifiers`](crate::Message::subscription_identifiers); default: none.
+    pub const fn subscription_identifier(mut self, identifier: u32) -> Self {
+        self.subscription_identifier = Some(identifier);
+        self
+    }
+
+    /// Adds a User Property of the SUBSCRIBE (5.0), for the broker.
+    pub fn user_property(mut self, name: &'a str, value: &'a str) -> Self {
+        self.user_properties.push(Property::UserProperty(name, value));
+        self
+    }
+
+    /// Sets how many messages wait in the stream; default:
+    /// [`Options::stream_capacity`](crate::Options::stream_capacity), where it stands what happens beyond.
+    pub const fn capacity(mut self, messages: usize) -> Self {
+        self.capacity = if messages == 0 { 1 } else { messages };
+        self
+    }
+
+    /// Waits until the stream is there and the broker is asked, which may be before there is a connection. Its answer comes
+    /// later: [`Subscription::confirmed`]. With [`listen`](Client::listen) nothing is waited for.
+    ///
+    /// Dropped before it is done, nothing has changed.
+    ///
+    /// # Errors
+    /// A filter is not valid; the broker's limits do not allow it; the client is closed.
+    pub async fn send(self) -> Result<Subscription, Error> {
+        let queue = Queue::new(self.capacity);
+        let mut subscription = self.client.subscription(&queue);
+        match &self.wanted {
+            Wanted::Subscribed(first, more) => {
+                let filters = core::iter::once(first).chain(more);
+                let filters = filters.map(|(filter, qos)| {
+                    let filter = TopicFilter::new(filter)?;
+                    Ok(mqtt_core::Subscription { filter, options: SubscriptionOptions { qos: *qos, ..self.options } })
+                });
+                let filters = filters.collect::<Result<Vec<_>, InvalidTopicFilter>>()?;
+                let mut request = SubscribeRequest::new(&filters).properties(&self.user_properties);
+                request.subscription_identifier = self.subscription_identifier;
+                let shared = self.client.shared();
+                let answer =
+                    shared.when_room(&shared.session_turn, |state, _| state.subscribe(&request, &queue)).await?;
+                subscription.expect(answer);
+            }
+            Wanted::Listened(first, more) => {
+                let filters = core::iter::once(first).chain(more).map(|filter| TopicFilter::new(filter));
+                let filters = filters.collect::<Result<Vec<_>, InvalidTopicFilter>>()?;
+                let interest = filters.into_iter().map(Interest::Filter);
+                self.client.shared().command(|state, _| state.listen(interest, &queue))?;
+            }
+            Wanted::Unmatched => {
+                let interest = core::iter::once(Interest::Unmatched);
+                self.client.shared().command(|state, _| state.listen(interest, &queue))?;
+            }
+        }
+        Ok(subscription)
+    }
+}
+
+impl<'a> IntoFuture for Subscribe<'a> {
+    type Output = Result<Subscription, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    /// Waits until the broker has granted the subscription.
+    ///
+    /// Dropped half-way, the subscription is undone, also where the session is kept.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut subscription = self.send().await?;
+            subscription.grant().await?;
+            Ok(subscription)
+        })
+    }
+}
