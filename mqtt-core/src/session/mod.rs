@@ -46,6 +46,8 @@ pub struct Session<S> {
     /// The Server has a session of this one's, and keeps it beyond the connection: CONNACK said so, or the records, or the
     /// caller.
     pub(crate) established: bool,
+    /// It is known from the caller alone: no record says so.
+    expected: bool,
     durable: bool,
     pending: Maybe<RecordTicket>,
     last_record: u64,
@@ -63,6 +65,7 @@ impl<S: Storage> Session<S> {
             last_identifier: None,
             last_delivery: DeliveryNumber(0),
             established: false,
+            expected: false,
             durable: false,
             pending: Maybe::None,
             last_record: 0,
@@ -85,6 +88,7 @@ impl<S: Storage> Session<S> {
     /// a session present is welcome then. Without this, a session present that this side knows nothing of closes the
     /// connection, as the standard demands.
     pub const fn expect_session_present(&mut self) {
+        self.expected = !self.established;
         self.established = true;
     }
 
@@ -199,13 +203,16 @@ impl<S: Storage> Session<S> {
     pub(crate) fn start_anew(&mut self, republish_exactly_once: bool) {
         self.forget_arrivals();
         self.restart_outgoing(republish_exactly_once);
+        self.expected = false;
         let record = self.pend(PendingRecord::SessionStarted);
         self.hold_publishes(record);
     }
 
-    /// CONNACK says that the Server has a session. Where this side knew of none (3.1.1 lets it be), its records begin here.
+    /// CONNACK says that the Server has a session. Where this side knew of none (3.1.1 lets it be), or only from the caller, its
+    /// records begin here.
     pub(crate) fn resume(&mut self) {
-        if !self.established {
+        if !self.established || self.expected {
+            self.expected = false;
             let record = self.pend(PendingRecord::SessionStarted);
             self.hold_publishes(record);
         }

@@ -105,6 +105,25 @@ fn nothing_is_published_before_the_record_of_its_session_is_durable() {
     }
 }
 
+// The program has no state, and takes up what the Server has: from its records the session is known after a crash.
+#[test]
+fn a_session_that_was_expected_is_recorded_when_it_is_there() {
+    for version in any_version() {
+        let mut pair = Pair::durable(version);
+        pair.machine.session.expect_session_present();
+        pair.publish(2, "a").unwrap();
+        pair.connect(&options(version));
+        pair.connack(true, &[]);
+        assert_eq!(kinds(&pair), ["Published", "SessionStarted"]);
+        assert_eq!(pair.sent(), ["PUBLISH #1 q2 t a"]);
+        pair.crash(2, Small::new());
+        pair.reconnect(true);
+        assert_eq!(pair.sent(), ["PUBLISH #1 q2 dup t a"]);
+        pair.reconnect(true);
+        assert!(kinds(&pair).len() == 2, "it is known from the records now");
+    }
+}
+
 #[test]
 fn without_a_store_there_are_no_records() {
     for version in any_version() {
