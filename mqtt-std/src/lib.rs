@@ -39,6 +39,7 @@ mod state;
 mod statistics;
 mod status;
 mod storage;
+pub mod store;
 mod subscribe;
 mod subscription;
 #[cfg(feature = "testkit")]
