@@ -1,16 +1,43 @@
-//! An MQTT client for microcontrollers, on the machine of [`mqtt_core`].
+//! An MQTT client for microcontrollers, on the machine of [`mqtt_core`]: `no_std`, no allocation, all memory lent.
 //!
-//! **This crate is a skeleton**: it re-exports the core and has no client yet. What it will hold, and what can be done today with
-//! the core alone:
+//! A [`Runner`] owns the transport and the reconnecting; [`Client`]s, which are mere references, publish and subscribe from as
+//! many tasks as there are. Everything they share is one [`Resources`] in a `static`.
 //!
-//! * a runner that owns the transport (`embedded-io-async`), the clock and the reconnecting, with cheap handles for many tasks;
-//! * all memory lent, `const`-constructible in a `static`: the core's [`ArrayStorage`](mqtt_core::ArrayStorage),
-//!   [`ArrayAliases`](mqtt_core::ArrayAliases) and [`ArraySubscriptions`](mqtt_core::ArraySubscriptions) are that already;
-//! * TLS through `embedded-tls`, with a certificate that is really verified;
-//! * a durable session on NOR flash, in the core's [`Record`](mqtt_core::Record) format.
-//!
-//! Until then firmware drives [`Machine`](mqtt_core::Machine) itself; its documentation shows the loop.
+//! Every rule about MQTT is in the core; this crate moves bytes, waits, and hands messages over.
 
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
+mod client;
+mod clock;
+mod error;
+mod inbox;
+mod options;
+mod publish;
+mod receipts;
+mod resources;
+mod routes;
+mod runner;
+mod state;
+mod subscriber;
+mod transport;
+
+pub use client::Client;
+pub use clock::Clock;
+#[cfg(feature = "embassy-time")]
+pub use clock::EmbassyClock;
+pub use error::{Error, Failure};
 pub use mqtt_core;
+pub use mqtt_core::{
+    Backoff, CleanStart, ConnectOptions, ConnectionError, Fallback, Instant, Outcome, Properties, Property,
+    ProtocolVersion, QoS, ReasonCode, UsageError, Will,
+};
+pub use options::Options;
+pub use publish::{Publish, Receipt};
+pub use resources::{Capacities, Resources, Sizes, size};
+pub use runner::Runner;
+pub use state::{Statistics, Status};
+pub use subscriber::{Message, Subscriber};
+pub use transport::{Connect, Half, Shared, TcpConnector, Transport};

@@ -1,0 +1,179 @@
+//! Messages that were received and wait for those who subscribed to them.
+
+use mqtt_core::{Acknowledgement, QoS};
+
+use crate::state::Statistics;
+
+/// A message, or a part of one, in the order of arrival. Its bytes are topic, properties, payload, one behind the other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) kind: Kind,
+    pub(crate) topic_len: u16,
+    pub(crate) properties_len: u16,
+    pub(crate) payload_len: u16,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) dup: bool,
+    /// Who is still to take it, a bit for each subscription.
+    pub(crate) readers: u32,
+    /// Sent once everybody has taken it.
+    pub(crate) acknowledgement: Option<Acknowledgement>,
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// A whole message.
+    Message,
+    /// The head of one whose payload comes in parts, of so many bytes.
+    Begins(u32),
+    /// A part of it, and whether it is the last one.
+    Part { last: bool },
+}
+
+impl Entry {
+    pub(crate) const EMPTY: Self = Self {
+        kind: Kind::Message,
+        topic_len: 0,
+        properties_len: 0,
+        payload_len: 0,
+        qos: QoS::AtMostOnce,
+        retain: false,
+        dup: false,
+        readers: 0,
+        acknowledgement: None,
+    };
+
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.topic_len) + usize::from(self.properties_len) + usize::from(self.payload_len)
+    }
+}
+
+/// What became of a message that was offered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offered {
+    /// It waits for its readers.
+    pub(crate) taken: bool,
+    /// It does not, and this is due.
+    pub(crate) acknowledge: Option<Acknowledgement>,
+}
+
+/// At most `N` entries with `BYTES` in all.
+#[derive(Debug)]
+pub struct Inbox<const N: usize, const BYTES: usize> {
+    entries: [Entry; N],
+    count: usize,
+    bytes: [u8; BYTES],
+    used: usize,
+}
+
+/// What the state needs of an [`Inbox`], whatever its size.
+pub trait Messages {
+    #[doc(hidden)]
+    fn parts(&mut self) -> Parts<'_>;
+}
+
+impl<const N: usize, const BYTES: usize> Inbox<N, BYTES> {
+    pub(crate) const NEW: Self = Self { entries: [Entry::EMPTY; N], count: 0, bytes: [0; BYTES], used: 0 };
+}
+
+impl<const N: usize, const BYTES: usize> Messages for Inbox<N, BYTES> {
+    fn parts(&mut self) -> Parts<'_> {
+        Parts { entries: &mut self.entries, count: &mut self.count, bytes: &mut self.bytes, used: &mut self.used }
+    }
+}
+
+/// An [`Inbox`] without its size, so that its code is in the image once.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    entries: &'a mut [Entry],
+    count: &'a mut usize,
+    bytes: &'a mut [u8],
+    used: &'a mut usize,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        *self.count < self.entries.len() && len <= self.bytes.len().saturating_sub(*self.used)
+    }
+
+    /// Tells whether an entry of so many bytes could ever fit.
+    pub(crate) fn could_hold(&self, len: usize) -> bool {
+        !self.entries.is_empty() && len <= self.bytes.len()
+    }
+
+    /// Adds an entry; its bytes are these, one behind the other. `false`: there is no room.
+    pub(crate) fn push(&mut self, entry: Entry, pieces: [&[u8]; 3]) -> bool {
+        if !self.has_room(entry.len()) {
+            return false;
+        }
+        for piece in pieces {
+            let end = self.used.saturating_add(piece.len());
+            if let Some(room) = self.bytes.get_mut(*self.used..end) {
+                room.copy_from_slice(piece);
+            }
+            *self.used = end;
+        }
+        if let Some(free) = self.entries.get_mut(*self.count) {
+            *free = entry;
+        }
+        *self.count = self.count.saturating_add(1);
+        true
+    }
+
+    /// Adds a message for its readers, if there are any and there is room; counts it otherwise.
+    pub(crate) fn offer(&mut self, entry: Entry, pieces: [&[u8]; 3], statistics: &mut Statistics) -> Offered {
+        let taken = entry.readers != 0 && self.push(entry, pieces);
+        if entry.readers == 0 {
+            statistics.unrouted = statistics.unrouted.wrapping_add(1);
+        } else if !taken {
+            statistics.dropped = statistics.dropped.wrapping_add(1);
+        }
+        Offered { taken, acknowledge: entry.acknowledgement.filter(|_| !taken) }
+    }
+
+    /// Adds a part of a message that was counted when it began.
+    pub(crate) fn offer_part(&mut self, entry: Entry, fragment: &[u8]) -> Offered {
+        let taken = entry.readers != 0 && self.push(entry, [&[], &[], fragment]);
+        Offered { taken, acknowledge: entry.acknowledgement.filter(|_| !taken) }
+    }
+
+    /// The first entry for this reader: its place, itself, and its bytes.
+    pub(crate) fn first_for(self, reader: u32) -> Option<(usize, Entry, &'a [u8])> {
+        let mut start = 0_usize;
+        for (index, entry) in self.entries.iter().take(*self.count).enumerate() {
+            let end = start.saturating_add(entry.len());
+            if entry.readers & reader != 0 {
+                return Some((index, *entry, self.bytes.get(start..end).unwrap_or_default()));
+            }
+            start = end;
+        }
+        None
+    }
+
+    /// These readers have taken the entry; once all have, it is gone, and its acknowledgement is due.
+    pub(crate) fn take(&mut self, index: usize, readers: u32) -> Option<Acknowledgement> {
+        let entry = self.entries.get_mut(..*self.count)?.get_mut(index)?;
+        entry.readers &= !readers;
+        if entry.readers != 0 {
+            return None;
+        }
+        let (len, acknowledgement) = (entry.len(), entry.acknowledgement);
+        let start = self.entries.iter().take(index).fold(0_usize, |sum, entry| sum.saturating_add(entry.len()));
+        let end = start.saturating_add(len);
+        if end <= *self.used && *self.used <= self.bytes.len() {
+            self.bytes.copy_within(end..*self.used, start);
+        }
+        *self.used = self.used.saturating_sub(len);
+        if index < *self.count && *self.count <= self.entries.len() {
+            self.entries.copy_within(index.saturating_add(1)..*self.count, index);
+        }
+        *self.count = self.count.saturating_sub(1);
+        acknowledgement
+    }
+
+    /// The place of an entry that these readers are still to take.
+    pub(crate) fn position(&self, readers: u32) -> Option<usize> {
+        self.entries.iter().take(*self.count).position(|entry| entry.readers & readers != 0)
+    }
+}

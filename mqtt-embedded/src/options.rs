@@ -1,0 +1,69 @@
+//! How a client connects and behaves.
+
+use mqtt_core::{Backoff, ConnectOptions, Fallback};
+
+/// What a [`Runner`](crate::Runner) needs to know.
+///
+/// ```
+/// use mqtt_embedded::{ConnectOptions, Options};
+///
+/// const OPTIONS: Options<'static> = Options::new(ConnectOptions::new("stairlamp").keep_alive(30)).connect_timeout(5_000);
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Options<'a> {
+    /// What CONNECT says.
+    pub connect: ConnectOptions<'a>,
+    /// See [`backoff`](Self::backoff).
+    pub backoff: Backoff,
+    /// See [`fallback`](Self::fallback).
+    pub fallback: Fallback,
+    /// See [`connect_timeout`](Self::connect_timeout).
+    pub connect_timeout: u32,
+    /// See [`stall_timeout`](Self::stall_timeout).
+    pub stall_timeout: u32,
+}
+
+impl<'a> Options<'a> {
+    /// Options with this CONNECT.
+    #[must_use]
+    pub const fn new(connect: ConnectOptions<'a>) -> Self {
+        Self {
+            connect,
+            backoff: Backoff::new(),
+            fallback: Fallback::OFF,
+            connect_timeout: 10_000,
+            stall_timeout: 5_000,
+        }
+    }
+
+    /// Sets when to try again after a connection is lost.
+    #[must_use]
+    pub const fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Sets when to speak 3.1.1 with a Server that does not speak 5.0; default: never, because that takes both in the image.
+    #[must_use]
+    pub const fn fallback(mut self, fallback: Fallback) -> Self {
+        self.fallback = fallback;
+        self
+    }
+
+    /// Sets for how many milliseconds an attempt to connect may take, name look-up and TLS included; default: 10,000. CONNACK has
+    /// a time of its own, [`ConnectOptions::connack_timeout`].
+    #[must_use]
+    pub const fn connect_timeout(mut self, milliseconds: u32) -> Self {
+        self.connect_timeout = milliseconds;
+        self
+    }
+
+    /// Sets for how many milliseconds a message waits for room in the inbox while nothing more is read; default: 5,000. After
+    /// that one at QoS 0 is dropped and counted; at QoS 1 and 2 the connection is closed, so that the Server sends it again.
+    #[must_use]
+    pub const fn stall_timeout(mut self, milliseconds: u32) -> Self {
+        self.stall_timeout = milliseconds;
+        self
+    }
+}

@@ -1,0 +1,152 @@
+//! Publishing: accepted and acknowledged are two steps.
+
+use core::fmt;
+use core::future::{Future, poll_fn};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use embassy_sync::blocking_mutex::raw::RawMutex;
+use mqtt_core::{Property, PublishRequest, QoS, ReasonCode, TopicAliasUse, TopicName};
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::resources::{Capacities, Resources};
+
+/// A message about to be published; see [`Client::publish`](crate::Client::publish).
+#[must_use = "a message is published by `send`, `deliver` or `try_send`"]
+pub struct Publish<'a, 'p, M, C, P: Capacities> {
+    resources: &'a Resources<M, C, P>,
+    request: PublishRequest<'p>,
+    payload: &'p [u8],
+}
+
+impl<'a, 'p, M: RawMutex, C: Clock, P: Capacities> Publish<'a, 'p, M, C, P> {
+    pub(crate) const fn new(resources: &'a Resources<M, C, P>, topic: TopicName<'p>, payload: &'p [u8]) -> Self {
+        Self { resources, request: PublishRequest::new(topic), payload }
+    }
+
+    /// Sets the QoS; default: 0.
+    pub const fn qos(mut self, qos: QoS) -> Self {
+        self.request.qos = qos;
+        self
+    }
+
+    /// Asks the Server to keep the message for later subscribers.
+    pub const fn retain(mut self) -> Self {
+        self.request.retain = true;
+        self
+    }
+
+    /// Sets after how many seconds the message is no longer wanted; see [`PublishRequest::message_expiry_interval`].
+    pub const fn message_expiry_interval(mut self, seconds: u32) -> Self {
+        self.request.message_expiry_interval = Some(seconds);
+        self
+    }
+
+    /// Lets a Topic Alias stand for the topic (5.0).
+    pub const fn topic_alias(mut self) -> Self {
+        self.request.topic_alias = TopicAliasUse::Automatic;
+        self
+    }
+
+    /// Sets further properties (5.0).
+    pub const fn properties(mut self, properties: &'p [Property<'p>]) -> Self {
+        self.request = self.request.properties(properties);
+        self
+    }
+
+    /// Waits until the message is accepted: at QoS 0 for the connection and its place in the queue, at QoS 1 and 2 in the
+    /// session, which keeps it over reconnects.
+    ///
+    /// Dropped before it is done, nothing is published.
+    ///
+    /// # Errors
+    /// A limit of the Server, what does not fit the memory at all, [`Error::ReceiptsFull`], [`Error::Closed`].
+    pub async fn send(self) -> Result<Receipt<'a, M, C, P>, Error> {
+        poll_fn(|cx| {
+            self.resources.with(|state, now| match state.publish(now, &self.request, self.payload) {
+                Ok(Some(receipt)) => Poll::Ready(Ok(Receipt::new(self.resources, receipt))),
+                Ok(None) => {
+                    state.wait(cx.waker());
+                    Poll::Pending
+                }
+                Err(error) => Poll::Ready(Err(error)),
+            })
+        })
+        .await
+    }
+
+    /// Waits until the message is delivered. Dropped half-way, it may be published all the same.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send), [`Error::Rejected`], [`Error::NotDelivered`].
+    pub async fn deliver(self) -> Result<ReasonCode, Error> {
+        self.send().await?.await
+    }
+
+    /// Publishes now or not at all: never waits.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send), and [`Error::WouldWait`].
+    pub fn try_send(self) -> Result<Receipt<'a, M, C, P>, Error> {
+        let accepted = self.resources.with(|state, now| state.publish(now, &self.request, self.payload))?;
+        accepted.map(|receipt| Receipt::new(self.resources, receipt)).ok_or(Error::WouldWait)
+    }
+}
+
+impl<M, C, P: Capacities> fmt::Debug for Publish<'_, '_, M, C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publish").field("request", &self.request).finish_non_exhaustive()
+    }
+}
+
+/// Tells what became of an accepted message: the Reason Code of its acknowledgement, success at QoS 0.
+///
+/// Always resolves. Dropped, it changes nothing for the message. Kept without a look it takes one of the places that `OUT` of
+/// [`Sizes`](crate::Sizes) gives.
+pub struct Receipt<'a, M: RawMutex, C: Clock, P: Capacities> {
+    resources: &'a Resources<M, C, P>,
+    /// `None`: QoS 0, which nobody acknowledges; or the answer was taken.
+    place: Option<u8>,
+}
+
+impl<'a, M: RawMutex, C: Clock, P: Capacities> Receipt<'a, M, C, P> {
+    pub(crate) const fn new(resources: &'a Resources<M, C, P>, place: Option<u8>) -> Self {
+        Self { resources, place }
+    }
+
+    pub(crate) async fn answer(self) -> Result<ReasonCode, Error> {
+        self.await
+    }
+}
+
+impl<M: RawMutex, C: Clock, P: Capacities> Future for Receipt<'_, M, C, P> {
+    type Output = Result<ReasonCode, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(place) = self.place else { return Poll::Ready(Ok(ReasonCode::SUCCESS)) };
+        let Poll::Ready(answer) = self.resources.with(|state, _| state.poll_receipt(cx, place)) else {
+            return Poll::Pending;
+        };
+        self.place = None;
+        Poll::Ready(match answer {
+            Ok(reason) if reason.is_failure() => Err(Error::Rejected(reason)),
+            Ok(reason) => Ok(reason),
+            Err(outcome) => Err(Error::NotDelivered(outcome)),
+        })
+    }
+}
+
+impl<M: RawMutex, C: Clock, P: Capacities> Drop for Receipt<'_, M, C, P> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.resources.with(|state, _| state.close_receipt(place));
+        }
+    }
+}
+
+impl<M: RawMutex, C: Clock, P: Capacities> fmt::Debug for Receipt<'_, M, C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt").field("place", &self.place).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,174 @@
+//! Who subscribed to what.
+
+use mqtt_core::{Renewal, Subscription, SubscriptionList, SubscriptionOptions, TopicFilter, TopicName};
+
+/// A filter, and where its subscription stands.
+#[derive(Clone, Copy, Debug)]
+struct Route<const LEN: usize> {
+    filter: [u8; LEN],
+    /// 0: the place is free.
+    filter_len: u16,
+    options: SubscriptionOptions,
+    identifier: Option<u32>,
+    /// The Server has granted it.
+    granted: bool,
+    renewal: Renewal,
+    /// A subscriber reads.
+    held: bool,
+}
+
+impl<const LEN: usize> Route<LEN> {
+    const FREE: Self = Self {
+        filter: [0; LEN],
+        filter_len: 0,
+        options: SubscriptionOptions::new(mqtt_core::QoS::AtMostOnce),
+        identifier: None,
+        granted: false,
+        renewal: Renewal::Granted,
+        held: false,
+    };
+
+    fn filter(&self) -> Option<TopicFilter<'_>> {
+        let bytes = self.filter.get(..usize::from(self.filter_len)).filter(|bytes| !bytes.is_empty())?;
+        TopicFilter::new(core::str::from_utf8(bytes).ok()?).ok()
+    }
+}
+
+/// At most `N` subscriptions, 32 at the most, with filters of at most `LEN` bytes.
+///
+/// One list serves both purposes: whom a message is for, and what is renewed when the Server has lost the session.
+#[derive(Debug)]
+pub struct Routes<const N: usize, const LEN: usize> {
+    routes: [Route<LEN>; N],
+}
+
+/// What the state needs of [`Routes`], whatever their size.
+pub trait RouteList: SubscriptionList {
+    /// Takes a place for a filter; `None`: there is none, or another subscriber has this filter.
+    #[doc(hidden)]
+    fn open(&mut self, filter: TopicFilter<'_>) -> Option<u8>;
+    /// The subscriber is gone. The filter stays until the Server has answered the UNSUBSCRIBE.
+    #[doc(hidden)]
+    fn close(&mut self, index: u8);
+    /// The filter was not asked for after all.
+    #[doc(hidden)]
+    fn free(&mut self, index: u8);
+    /// The filter at a place.
+    #[doc(hidden)]
+    fn filter(&self, index: u8) -> Option<TopicFilter<'_>>;
+    /// Whom a message with this topic is for, a bit for each place.
+    #[doc(hidden)]
+    fn matching(&self, topic: TopicName<'_>) -> u32;
+    /// The Server has no subscription with the filter at this place.
+    #[doc(hidden)]
+    fn is_lost(&self, index: u8) -> bool;
+}
+
+impl<const N: usize, const LEN: usize> Routes<N, LEN> {
+    pub(crate) const NEW: Self = Self { routes: [Route::FREE; N] };
+
+    fn position(&self, filter: TopicFilter<'_>) -> Option<usize> {
+        self.routes.iter().position(|route| route.filter() == Some(filter))
+    }
+}
+
+impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
+    fn open(&mut self, filter: TopicFilter<'_>) -> Option<u8> {
+        let text = filter.as_str().as_bytes();
+        let index = match self.position(filter) {
+            // Its subscriber has gone and has come back.
+            Some(index) if self.routes.get(index).is_some_and(|route| !route.held) => index,
+            Some(_) => return None,
+            None => {
+                let mut places = self.routes.iter().take(32);
+                let free = places.position(|route| route.filter_len == 0);
+                // One whose end the Server was to be told of, on a session that it lost.
+                free.or_else(|| self.routes.iter().take(32).position(|route| !route.held && !route.granted))?
+            }
+        };
+        let route = self.routes.get_mut(index)?;
+        route.filter.get_mut(..text.len())?.copy_from_slice(text);
+        route.filter_len = u16::try_from(text.len()).ok()?;
+        route.held = true;
+        u8::try_from(index).ok()
+    }
+
+    fn close(&mut self, index: u8) {
+        if let Some(route) = self.routes.get_mut(usize::from(index)) {
+            route.held = false;
+        }
+    }
+
+    fn free(&mut self, index: u8) {
+        if let Some(route) = self.routes.get_mut(usize::from(index)).filter(|route| !route.granted) {
+            *route = Route::FREE;
+        }
+    }
+
+    fn filter(&self, index: u8) -> Option<TopicFilter<'_>> {
+        self.routes.get(usize::from(index))?.filter()
+    }
+
+    fn matching(&self, topic: TopicName<'_>) -> u32 {
+        let mut readers = 0;
+        for (index, route) in self.routes.iter().take(32).enumerate() {
+            if route.held && route.filter().is_some_and(|filter| filter.matches(topic)) {
+                readers |= 1_u32.wrapping_shl(index as u32);
+            }
+        }
+        readers
+    }
+
+    fn is_lost(&self, index: u8) -> bool {
+        self.routes
+            .get(usize::from(index))
+            .is_some_and(|route| route.granted && matches!(route.renewal, Renewal::Refused(_)))
+    }
+}
+
+impl<const N: usize, const LEN: usize> SubscriptionList for Routes<N, LEN> {
+    /// Places; those that are free, or not granted yet, are nothing to renew.
+    fn len(&self) -> usize {
+        N
+    }
+
+    /// Each has taken its place before it is asked for.
+    fn has_room(&self, _: usize, longest: usize) -> bool {
+        longest <= LEN
+    }
+
+    fn get(&self, index: usize) -> Option<(Subscription<'_>, Option<u32>)> {
+        let route = self.routes.get(index).filter(|route| route.granted)?;
+        Some((Subscription { filter: route.filter()?, options: route.options }, route.identifier))
+    }
+
+    fn renewal(&self, index: usize) -> Option<Renewal> {
+        self.routes.get(index).filter(|route| route.granted).map(|route| route.renewal)
+    }
+
+    fn set_renewal(&mut self, index: usize, renewal: Renewal) {
+        if let Some(route) = self.routes.get_mut(index) {
+            route.renewal = renewal;
+        }
+    }
+
+    fn insert(&mut self, subscription: Subscription<'_>, identifier: Option<u32>) -> bool {
+        let index = self.position(subscription.filter);
+        let Some(route) = index.and_then(|index| self.routes.get_mut(index)) else { return false };
+        route.options = subscription.options;
+        route.identifier = identifier;
+        route.granted = true;
+        route.renewal = Renewal::Granted;
+        true
+    }
+
+    fn remove(&mut self, filter: TopicFilter<'_>) {
+        let index = self.position(filter);
+        if let Some(route) = index.and_then(|index| self.routes.get_mut(index)) {
+            route.granted = false;
+            if !route.held {
+                route.filter_len = 0;
+            }
+        }
+    }
+}

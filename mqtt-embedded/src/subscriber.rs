@@ -1,0 +1,181 @@
+//! Messages of one subscription.
+
+use core::fmt;
+use core::future::poll_fn;
+use core::str::Utf8Error;
+
+use embassy_sync::blocking_mutex::raw::RawMutex;
+use mqtt_core::{PacketType, Properties, QoS, ReasonCode, Sender};
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::inbox::{Entry, Kind};
+use crate::resources::{Capacities, Resources};
+
+/// The messages of one filter, in the order of their arrival. Dropped, it unsubscribes.
+pub struct Subscriber<'a, M: RawMutex, C: Clock, P: Capacities> {
+    resources: &'a Resources<M, C, P>,
+    route: u8,
+    granted: ReasonCode,
+    /// The last part of a message has not been read.
+    in_parts: bool,
+}
+
+impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
+    pub(crate) const fn new(resources: &'a Resources<M, C, P>, route: u8) -> Self {
+        Self { resources, route, granted: ReasonCode::SUCCESS, in_parts: false }
+    }
+
+    pub(crate) const fn grant(&mut self, granted: ReasonCode) {
+        self.granted = granted;
+    }
+
+    /// The QoS that the Server granted.
+    #[must_use]
+    pub const fn granted(&self) -> ReasonCode {
+        self.granted
+    }
+
+    /// Waits for the next message and copies it into `buffer`: topic, properties and payload. At QoS 1 and 2 it is acknowledged with
+    /// that. `None`: no more will come, because the client has ended or the Server has refused to renew the subscription.
+    ///
+    /// Of a message that comes in parts ([`Message::payload_len`] is larger than its payload) the rest is read with
+    /// [`read`](Self::read); what is not read is skipped.
+    ///
+    /// May be dropped at any moment: no message is lost.
+    ///
+    /// # Errors
+    /// [`Error::BufferTooSmall`]: the message waits for another try with a larger one.
+    pub async fn next<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Result<Message<'b>, Error>> {
+        self.in_parts = false;
+        let taken = self.take(buffer).await;
+        match taken {
+            Ok(Some(entry)) => {
+                self.in_parts = matches!(entry.kind, Kind::Begins(_));
+                Some(Ok(Message { entry, bytes: buffer.get(..entry.len()).unwrap_or_default() }))
+            }
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Waits for the next part of the payload of a message that comes in parts, and copies it into `buffer`, which holds
+    /// at least what the runner's receive buffer holds; 0: the message is complete. At QoS 1 and 2 it is acknowledged when its last part was read.
+    ///
+    /// May be dropped at any moment: nothing is lost.
+    ///
+    /// # Errors
+    /// [`Error::Aborted`]: the connection was lost in the middle. [`Error::BufferTooSmall`].
+    pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        while self.in_parts {
+            let taken = self.take(buffer).await;
+            match taken {
+                Ok(Some(entry)) => {
+                    self.in_parts = entry.kind != Kind::Part { last: true };
+                    if entry.payload_len > 0 {
+                        return Ok(usize::from(entry.payload_len));
+                    }
+                }
+                Ok(None) => return Err(Error::Closed),
+                Err(error) => {
+                    self.in_parts &= error != Error::Aborted;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(0)
+    }
+
+    async fn take(&self, buffer: &mut [u8]) -> Result<Option<Entry>, Error> {
+        poll_fn(|cx| {
+            let (route, in_parts) = (self.route, self.in_parts);
+            self.resources.with(|state, _| state.poll_message(cx, route, in_parts, buffer))
+        })
+        .await
+    }
+}
+
+impl<M: RawMutex, C: Clock, P: Capacities> Drop for Subscriber<'_, M, C, P> {
+    fn drop(&mut self) {
+        self.resources.with(|state, _| state.unsubscribe(self.route));
+    }
+}
+
+impl<M: RawMutex, C: Clock, P: Capacities> fmt::Debug for Subscriber<'_, M, C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber").field("granted", &self.granted).finish_non_exhaustive()
+    }
+}
+
+/// A message in the buffer that was lent for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'b> {
+    entry: Entry,
+    bytes: &'b [u8],
+}
+
+impl<'b> Message<'b> {
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> &'b str {
+        // It was text when it arrived.
+        core::str::from_utf8(self.bytes.get(..self.properties_at()).unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// The payload; empty where it comes in parts.
+    #[must_use]
+    pub fn payload(&self) -> &'b [u8] {
+        self.bytes.get(self.payload_at()..).unwrap_or_default()
+    }
+
+    /// The payload as text.
+    ///
+    /// # Errors
+    /// It is not UTF-8.
+    pub fn payload_str(&self) -> Result<&'b str, Utf8Error> {
+        core::str::from_utf8(self.payload())
+    }
+
+    /// Bytes of the payload, also of one that comes in parts.
+    #[must_use]
+    pub const fn payload_len(&self) -> u32 {
+        match self.entry.kind {
+            Kind::Begins(len) => len,
+            _ => self.entry.payload_len as u32,
+        }
+    }
+
+    /// The properties; none in 3.1.1.
+    #[must_use]
+    pub fn properties(&self) -> Properties<'b> {
+        let encoded = self.bytes.get(self.properties_at()..self.payload_at()).unwrap_or_default();
+        // They were good when they arrived.
+        Properties::from_encoded(PacketType::Publish, Sender::Server, encoded).unwrap_or(Properties::EMPTY)
+    }
+
+    /// The QoS it was sent with: at most that of the subscription.
+    #[must_use]
+    pub const fn qos(&self) -> QoS {
+        self.entry.qos
+    }
+
+    /// Whether the Server had kept it for later subscribers.
+    #[must_use]
+    pub const fn retain(&self) -> bool {
+        self.entry.retain
+    }
+
+    /// Whether the Server may have sent it before.
+    #[must_use]
+    pub const fn dup(&self) -> bool {
+        self.entry.dup
+    }
+
+    fn properties_at(&self) -> usize {
+        usize::from(self.entry.topic_len)
+    }
+
+    fn payload_at(&self) -> usize {
+        self.properties_at().saturating_add(usize::from(self.entry.properties_len))
+    }
+}

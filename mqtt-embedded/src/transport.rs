@@ -1,0 +1,142 @@
+//! Bytes in and out, and how a connection to them is made.
+
+use core::cell::RefCell;
+use core::future::{Future, poll_fn};
+use core::net::{IpAddr, SocketAddr};
+use core::pin::pin;
+use core::task::Context;
+use core::task::Poll;
+
+use embedded_io_async::{ErrorType, Read, Write};
+use embedded_nal_async::{AddrType, Dns, TcpConnect};
+
+/// A connection that is read and written at the same time.
+///
+/// The [`Runner`](crate::Runner) keeps one future of each half alive for as long as the connection, and drops them only together
+/// with it: a transport whose pending read must not be dropped is safe here.
+pub trait Transport {
+    /// What can go wrong.
+    type Error: embedded_io_async::Error;
+    /// The half that is read.
+    type Reader<'a>: Read<Error = Self::Error>
+    where
+        Self: 'a;
+    /// The half that is written.
+    type Writer<'a>: Write<Error = Self::Error>
+    where
+        Self: 'a;
+
+    /// Both halves.
+    fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>);
+}
+
+/// Makes connections; the library calls it again after each one that is lost.
+pub trait Connect {
+    /// What can go wrong.
+    type Error: embedded_io_async::Error;
+    /// A connection.
+    type Transport<'a>: Transport
+    where
+        Self: 'a;
+
+    /// Makes one. Dropped when it takes too long.
+    fn connect(&mut self) -> impl Future<Output = Result<Self::Transport<'_>, Self::Error>>;
+}
+
+/// A transport without halves of its own, whose `read`, `write` and `flush` **may be dropped while they wait** without a loss, as
+/// those of `embassy-net`'s TCP sockets may. `embedded-tls` does not belong in here.
+#[derive(Debug)]
+pub struct Shared<T>(RefCell<T>);
+
+impl<T> Shared<T> {
+    /// Shares a transport between its reader and its writer.
+    #[must_use]
+    pub const fn new(transport: T) -> Self {
+        Self(RefCell::new(transport))
+    }
+}
+
+impl<T: Read + Write> Transport for Shared<T> {
+    type Error = T::Error;
+    type Reader<'a>
+        = Half<'a, T>
+    where
+        T: 'a;
+    type Writer<'a>
+        = Half<'a, T>
+    where
+        T: 'a;
+
+    fn split(&mut self) -> (Half<'_, T>, Half<'_, T>) {
+        (Half(&self.0), Half(&self.0))
+    }
+}
+
+/// Half of a [`Shared`] transport.
+#[derive(Debug)]
+pub struct Half<'a, T>(&'a RefCell<T>);
+
+impl<T> Half<'_, T> {
+    /// Polls a future of the transport's that is begun anew each time; the other half is never in the middle of its own.
+    fn poll<O>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut T, &mut Context<'_>) -> Poll<O>) -> Poll<O> {
+        match self.0.try_borrow_mut() {
+            Ok(mut transport) => poll(&mut transport, cx),
+            Err(_) => Poll::Pending, // both halves are polled by one task, one after the other
+        }
+    }
+}
+
+impl<T: ErrorType> ErrorType for Half<'_, T> {
+    type Error = T::Error;
+}
+
+impl<T: Read> Read for Half<'_, T> {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, T::Error> {
+        poll_fn(|cx| self.poll(cx, |transport, cx| pin!(transport.read(buf)).poll(cx))).await
+    }
+}
+
+impl<T: Write> Write for Half<'_, T> {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, T::Error> {
+        poll_fn(|cx| self.poll(cx, |transport, cx| pin!(transport.write(buf)).poll(cx))).await
+    }
+
+    async fn flush(&mut self) -> Result<(), T::Error> {
+        poll_fn(|cx| self.poll(cx, |transport, cx| pin!(transport.flush()).poll(cx))).await
+    }
+}
+
+/// Connects over TCP, with a stack of `embedded-nal-async`: `embassy-net`'s `TcpClient` is one.
+///
+/// The name is looked up anew for each attempt. Reads and writes of its connections may be dropped while they wait.
+#[derive(Debug)]
+pub struct TcpConnector<'a, S, D> {
+    stack: &'a S,
+    dns: &'a D,
+    host: &'a str,
+    port: u16,
+}
+
+impl<'a, S: TcpConnect, D: Dns<Error = S::Error>> TcpConnector<'a, S, D> {
+    /// To this host, a name or an address, and this port: 1883 without TLS, mostly.
+    #[must_use]
+    pub const fn new(stack: &'a S, dns: &'a D, host: &'a str, port: u16) -> Self {
+        Self { stack, dns, host, port }
+    }
+}
+
+impl<S: TcpConnect, D: Dns<Error = S::Error>> Connect for TcpConnector<'_, S, D> {
+    type Error = S::Error;
+    type Transport<'c>
+        = Shared<S::Connection<'c>>
+    where
+        Self: 'c;
+
+    async fn connect(&mut self) -> Result<Shared<S::Connection<'_>>, S::Error> {
+        let address = match self.host.parse::<IpAddr>() {
+            Ok(address) => address,
+            Err(_) => self.dns.get_host_by_name(self.host, AddrType::Either).await?,
+        };
+        Ok(Shared::new(self.stack.connect(SocketAddr::new(address, self.port)).await?))
+    }
+}

@@ -1,0 +1,13 @@
+//! The client against a scripted Server, in virtual time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::std_instead_of_core
+)]
+
+mod connecting;
+mod messages;
+mod support;

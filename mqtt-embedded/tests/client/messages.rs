@@ -1,0 +1,192 @@
+//! Messages to us.
+
+use mqtt_embedded::mqtt_core::{Delivery, Packet, PacketIdentifier, Properties, Property, Publish, TopicName};
+use mqtt_embedded::{ConnectOptions, Error, Options, ProtocolVersion, QoS, Runner};
+
+use crate::support::{Answer, Dice, Server, Small, Time, Wire, World};
+
+fn id(number: u16) -> PacketIdentifier {
+    PacketIdentifier::new(number).unwrap()
+}
+
+fn publish<'a>(topic: &'a str, payload: &'a [u8], qos: QoS, number: u16) -> Packet<'a> {
+    let delivery = match qos {
+        QoS::AtMostOnce => Delivery::AtMostOnce,
+        QoS::AtLeastOnce => Delivery::AtLeastOnce { packet_identifier: id(number), dup: false },
+        QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_identifier: id(number), dup: false },
+    };
+    let topic = Some(TopicName::new(topic).unwrap());
+    Packet::Publish(Publish { topic, delivery, retain: false, properties: Properties::EMPTY, payload })
+}
+
+const OPTIONS: Options<'static> = Options::new(ConnectOptions::new("pump-7"));
+
+#[test]
+fn a_message_reaches_the_subscriber_with_all_that_came_with_it() {
+    let (time, wire) = (Time::default(), Wire::default());
+    let resources = Small::new(time.clone());
+    let (mut receive, mut transmit) = ([0; 256], [0; 256]);
+    let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+    let client = resources.client();
+    let mut world = World::new(&time);
+    let mut connector = wire.clone();
+    world.spawn(async move { runner.run(&mut connector, &OPTIONS, &mut Dice).await.unwrap() });
+    world.spawn(async move {
+        let mut server = Server::accept(&wire, ProtocolVersion::V5_0, false).await;
+        let filter = server.receive(|packet| match packet {
+            Packet::Subscribe(subscribe) => {
+                let filter = subscribe.filters.iter().next().unwrap();
+                assert_eq!(filter.filter.as_str(), "cellar/+/cmd");
+                subscribe.packet_identifier
+            }
+            other => panic!("{other:?}"),
+        });
+        let packet_identifier = filter.await;
+        server.grant(packet_identifier, &[1]).await;
+        let list = [Property::ResponseTopic("answers"), Property::CorrelationData(b"7")];
+        server
+            .send(&Packet::Publish(Publish {
+                topic: Some(TopicName::new("cellar/lamp/cmd").unwrap()),
+                delivery: Delivery::AtLeastOnce { packet_identifier: id(9), dup: true },
+                retain: true,
+                properties: Properties::new(&list),
+                payload: b"on",
+            }))
+            .await;
+        server.serve(|_| Answer::Acknowledge).await;
+    });
+    world.run(async {
+        let mut commands = client.subscribe("cellar/+/cmd", QoS::AtLeastOnce).await.unwrap();
+        assert_eq!(commands.granted().as_u8(), 1);
+        let mut small = [0; 4];
+        let error = commands.next(&mut small).await.unwrap().unwrap_err();
+        let Error::BufferTooSmall { needed } = error else { panic!("{error}") };
+        let mut buffer = vec![0; needed];
+        let message = commands.next(&mut buffer).await.unwrap().unwrap();
+        assert_eq!((message.topic(), message.payload_str().unwrap()), ("cellar/lamp/cmd", "on"));
+        assert_eq!((message.qos(), message.retain(), message.dup()), (QoS::AtLeastOnce, true, true));
+        let properties: Vec<_> = message.properties().iter().collect();
+        assert_eq!(properties, [Property::ResponseTopic("answers"), Property::CorrelationData(b"7")]);
+        client.shutdown(1_000).await;
+        assert!(commands.next(&mut buffer).await.is_none(), "the client has ended");
+    });
+}
+
+#[test]
+fn a_message_is_acknowledged_when_it_is_taken_and_not_before() {
+    // [v5 MQTT-4.3.2-4] [v3 MQTT-4.3.2-2]
+    for version in [ProtocolVersion::V5_0, ProtocolVersion::V3_1_1] {
+        let (time, wire) = (Time::default(), Wire::default());
+        let resources = Small::new(time.clone());
+        let (mut receive, mut transmit) = ([0; 256], [0; 256]);
+        let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+        let client = resources.client();
+        let mut world = World::new(&time);
+        let mut connector = wire.clone();
+        let options = Options::new(ConnectOptions::new("pump-7").version(version));
+        let taken = std::cell::Cell::new(false);
+        let (taken, clock) = (&taken, time.clone());
+        world.spawn(async move { runner.run(&mut connector, &options, &mut Dice).await.unwrap() });
+        world.spawn(async move {
+            let mut server = Server::accept(&wire, version, false).await;
+            server.subscribed().await;
+            server.send(&publish("a", b"1", QoS::AtLeastOnce, 5)).await;
+            let acknowledged =
+                server.receive(|packet| matches!(packet, Packet::Ack(ack) if ack.packet_identifier == id(5)));
+            assert!(acknowledged.await);
+            assert!(taken.get(), "PUBACK came before the message was taken");
+            server.serve(|_| Answer::Acknowledge).await;
+        });
+        world.run(async {
+            let mut messages = client.subscribe("a", QoS::AtLeastOnce).await.unwrap();
+            clock.sleep(2_000).await;
+            taken.set(true);
+            assert_eq!(messages.next(&mut [0; 64]).await.unwrap().unwrap().payload(), b"1");
+            client.shutdown(1_000).await;
+        });
+    }
+}
+
+#[test]
+fn forwarding_with_every_capacity_1_does_not_stand_still() {
+    // Trap C3.
+    use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+    use mqtt_embedded::{Resources, Sizes};
+
+    for version in [ProtocolVersion::V5_0, ProtocolVersion::V3_1_1] {
+        let (time, wire) = (Time::default(), Wire::default());
+        let resources = Resources::<NoopRawMutex, Time, Sizes<1, 128, 1, 64, 64, 1, 16>>::new(time.clone());
+        let (mut receive, mut transmit) = ([0; 64], [0; 128]);
+        let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+        let client = resources.client();
+        let mut world = World::new(&time);
+        let mut connector = wire.clone();
+        let options = Options::new(ConnectOptions::new("pump-7").version(version));
+        world.spawn(async move { runner.run(&mut connector, &options, &mut Dice).await.unwrap() });
+        world.spawn(async move {
+            let mut server = Server::accept(&wire, version, false).await;
+            server.subscribed().await;
+            // The next one comes in front of the acknowledgement that the forwarding waits for.
+            for number in 1..=20_u16 {
+                server.send(&publish("in", b"x", QoS::AtMostOnce, number)).await;
+                server.send(&publish("in", b"y", QoS::AtMostOnce, number)).await;
+                server.serve_until(|packet| matches!(packet, Packet::Publish(_))).await;
+            }
+            server.serve(|_| Answer::Acknowledge).await;
+        });
+        world.run(async {
+            let mut messages = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+            for _ in 0..20 {
+                let mut buffer = [0; 32];
+                let payload = messages.next(&mut buffer).await.unwrap().unwrap().payload();
+                client.publish("out", payload).unwrap().qos(QoS::ExactlyOnce).deliver().await.unwrap();
+            }
+            client.shutdown(1_000).await;
+        });
+    }
+}
+
+#[test]
+fn a_payload_much_larger_than_the_buffer_comes_in_parts() {
+    const LEN: usize = 1 << 20;
+    for (version, qos) in [(ProtocolVersion::V5_0, QoS::ExactlyOnce), (ProtocolVersion::V3_1_1, QoS::AtLeastOnce)] {
+        let (time, wire) = (Time::default(), Wire::default());
+        let resources = Small::new(time.clone());
+        let (mut receive, mut transmit) = ([0; 256], [0; 128]);
+        let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+        let client = resources.client();
+        let mut world = World::new(&time);
+        let mut connector = wire.clone();
+        let options = Options::new(ConnectOptions::new("pump-7").version(version).streaming(true));
+        world.spawn(async move { runner.run(&mut connector, &options, &mut Dice).await.unwrap() });
+        world.spawn(async move {
+            let image: Vec<u8> = (0..LEN).map(|index| (index % 251) as u8).collect();
+            let mut server = Server::accept(&wire, version, false).await;
+            server.subscribed().await;
+            server.send(&publish("ota", &image, qos, 3)).await;
+            server.send(&publish("ota", b"the end", QoS::AtMostOnce, 0)).await;
+            server.serve(|_| Answer::Acknowledge).await;
+        });
+        world.run(async {
+            let mut updates = client.subscribe("ota", QoS::ExactlyOnce).await.unwrap();
+            let mut buffer = [0; 256];
+            let head = updates.next(&mut buffer).await.unwrap().unwrap();
+            assert_eq!((head.topic(), head.payload_len() as usize), ("ota", LEN));
+            let mut len = 0;
+            loop {
+                match updates.read(&mut buffer).await.unwrap() {
+                    0 => break,
+                    part => {
+                        for byte in &buffer[..part] {
+                            assert_eq!(usize::from(*byte), len % 251);
+                            len += 1;
+                        }
+                    }
+                }
+            }
+            assert_eq!(len, LEN);
+            assert_eq!(updates.next(&mut buffer).await.unwrap().unwrap().payload(), b"the end");
+            client.shutdown(1_000).await;
+        });
+    }
+}

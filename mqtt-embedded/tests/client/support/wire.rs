@@ -1,0 +1,163 @@
+//! A link in memory.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
+use mqtt_embedded::{Connect, Shared};
+
+#[derive(Default)]
+struct Direction {
+    bytes: VecDeque<u8>,
+    closed: bool,
+    wakers: Vec<Waker>,
+}
+
+impl Direction {
+    fn wake(&mut self) {
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+/// One end: what one side reads, the other has written.
+#[derive(Clone)]
+pub(crate) struct WireEnd {
+    reads: Rc<RefCell<Direction>>,
+    writes: Rc<RefCell<Direction>>,
+    /// At most so many bytes a call.
+    pub(crate) piece: usize,
+}
+
+impl ErrorType for WireEnd {
+    type Error = ErrorKind;
+}
+
+impl Read for WireEnd {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        poll_fn(|cx| {
+            let mut reads = self.reads.borrow_mut();
+            if reads.bytes.is_empty() && !reads.closed {
+                reads.wakers.push(cx.waker().clone());
+                return Poll::Pending;
+            }
+            let len = reads.bytes.len().min(buf.len()).min(self.piece);
+            for (to, from) in buf.iter_mut().zip(reads.bytes.drain(..len)) {
+                *to = from;
+            }
+            reads.wake();
+            Poll::Ready(Ok(len))
+        })
+        .await
+    }
+}
+
+/// Bytes that are on their way in one direction.
+const CAPACITY: usize = 4096;
+
+impl Write for WireEnd {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        poll_fn(|cx| {
+            let mut writes = self.writes.borrow_mut();
+            if writes.closed {
+                return Poll::Ready(Err(ErrorKind::ConnectionReset));
+            }
+            let room = CAPACITY - writes.bytes.len();
+            if room == 0 {
+                writes.wakers.push(cx.waker().clone());
+                return Poll::Pending;
+            }
+            let len = buf.len().min(room).min(self.piece);
+            writes.bytes.extend(&buf[..len]);
+            writes.wake();
+            Poll::Ready(Ok(len))
+        })
+        .await
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+impl WireEnd {
+    /// Both directions are over.
+    pub(crate) fn cut(&self) {
+        for direction in [&self.reads, &self.writes] {
+            let mut direction = direction.borrow_mut();
+            direction.closed = true;
+            direction.wake();
+        }
+    }
+}
+
+/// Makes links; the Server's ends wait to be taken.
+#[derive(Clone, Default)]
+pub(crate) struct Wire {
+    waiting: Rc<RefCell<VecDeque<WireEnd>>>,
+    wakers: Rc<RefCell<Vec<Waker>>>,
+    pub(crate) piece: Rc<RefCell<Option<usize>>>,
+}
+
+impl Wire {
+    /// The Server's end of the next connection.
+    pub(crate) async fn accept(&self) -> WireEnd {
+        poll_fn(|cx| match self.waiting.borrow_mut().pop_front() {
+            Some(end) => Poll::Ready(end),
+            None => {
+                self.wakers.borrow_mut().push(cx.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
+impl Connect for Wire {
+    type Error = ErrorKind;
+    type Transport<'a> = Shared<Closing>;
+
+    async fn connect(&mut self) -> Result<Shared<Closing>, ErrorKind> {
+        let piece = self.piece.borrow().unwrap_or(usize::MAX);
+        let (a, b) = (Rc::default(), Rc::default());
+        let server = WireEnd { reads: Rc::clone(&a), writes: Rc::clone(&b), piece: usize::MAX };
+        self.waiting.borrow_mut().push_back(server);
+        for waker in self.wakers.borrow_mut().drain(..) {
+            waker.wake();
+        }
+        Ok(Shared::new(Closing(WireEnd { reads: b, writes: a, piece })))
+    }
+}
+
+/// The client's end, which closes the link when it is dropped.
+pub(crate) struct Closing(WireEnd);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
+}
+
+impl ErrorType for Closing {
+    type Error = ErrorKind;
+}
+
+impl Read for Closing {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        self.0.read(buf).await
+    }
+}
+
+impl Write for Closing {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        self.0.write(buf).await
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
