@@ -4,17 +4,17 @@ use core::future::{Future, IntoFuture};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mqtt_core::{
     EncodeError, PacketType, Properties, Property, PublishRequest, QoS, Sender, TopicAliasUse, TopicName, UsageError,
 };
-use tokio::sync::oneshot;
 
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::payload::Source;
-use crate::state::{Published, Shared};
+use crate::state::{Accepted, Shared};
 
 /// A message about to be published; see [`Client::publish`](crate::Client::publish).
 ///
@@ -22,7 +22,7 @@ use crate::state::{Published, Shared};
 #[derive(Debug)]
 #[must_use = "a message is published by `.await` or `send`"]
 pub struct Publish<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     publication: Publication<'a>,
 }
 
@@ -101,7 +101,7 @@ impl Publication<'_> {
 }
 
 impl<'a> Publish<'a> {
-    pub(crate) const fn new(shared: &'a Shared, topic: Cow<'a, str>, payload: Bytes) -> Self {
+    pub(crate) const fn new(shared: &'a Arc<Shared>, topic: Cow<'a, str>, payload: Bytes) -> Self {
         let publication = Publication {
             topic,
             payload,
@@ -195,8 +195,8 @@ impl<'a> Publish<'a> {
             QoS::AtMostOnce => &self.shared.queue_turn,
             _ => &self.shared.session_turn,
         };
-        let receiver = self.shared.when_room(turn, |state, now| state.publish(now, &self.publication)).await?;
-        Ok(self.receipt(receiver))
+        let accepted = self.shared.when_room(turn, |state, clock| state.publish(clock, &self.publication)).await?;
+        Ok(Receipt::new(self.shared, accepted))
     }
 
     /// Publishes now or not at all: never waits.
@@ -204,12 +204,8 @@ impl<'a> Publish<'a> {
     /// # Errors
     /// As for [`send`](Self::send); [`Error::Full`] if it would have to wait.
     pub fn try_send(self) -> Result<Receipt, Error> {
-        let receiver = self.shared.command(|state, now| state.publish(now, &self.publication))?;
-        receiver.map(|receiver| self.receipt(receiver)).ok_or(Error::Full)
-    }
-
-    fn receipt(&self, receiver: Option<oneshot::Receiver<Published>>) -> Receipt {
-        Receipt { receiver, at_most_once: self.publication.qos == QoS::AtMostOnce }
+        let accepted = self.shared.change(|state, clock| state.publish(clock, &self.publication))?;
+        accepted.map(|accepted| Receipt::new(self.shared, accepted)).ok_or(Error::Full)
     }
 }
 
@@ -226,10 +222,25 @@ impl<'a> IntoFuture for Publish<'a> {
 /// Tells what became of an accepted message. Always resolves; dropping it changes nothing for the message.
 #[derive(Debug)]
 pub struct Receipt {
-    /// `None`: QoS 0, which nobody acknowledges.
-    receiver: Option<oneshot::Receiver<Published>>,
-    /// With a receiver it is told of the end of a source.
-    at_most_once: bool,
+    accepted: Accepted,
+    /// Where the answer to what is kept comes.
+    shared: Option<Arc<Shared>>,
+}
+
+impl Receipt {
+    fn new(shared: &Arc<Shared>, accepted: Accepted) -> Self {
+        let shared = matches!(accepted, Accepted::Kept(_)).then(|| Arc::clone(shared));
+        Self { accepted, shared }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if let (Accepted::Kept(key), Some(shared)) = (&self.accepted, &self.shared) {
+            let waker = shared.lock().replies.forget(*key);
+            drop(waker); // somebody else's code: not under the lock
+        }
+    }
 }
 
 /// How a message was delivered.
@@ -247,13 +258,28 @@ impl Future for Receipt {
     type Output = Result<Delivered, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(receiver) = &mut self.receiver else { return Poll::Ready(Ok(Delivered::Queued)) };
-        Poll::Ready(match ready!(Pin::new(receiver).poll(cx)) {
-            Ok(Ok(answer)) if answer.reason().is_failure() => Err(Error::Rejected(answer)),
-            Ok(Ok(_)) if self.at_most_once => Ok(Delivered::Sent),
-            Ok(Ok(answer)) => Ok(Delivered::Acknowledged(answer)),
-            Ok(Err(outcome)) => Err(Error::NotDelivered(outcome)),
-            Err(_) => Err(Error::Closed),
+        let this = &mut *self;
+        let key = match (&mut this.accepted, &this.shared) {
+            (Accepted::Kept(key), Some(_)) => *key,
+            (Accepted::Source(end), _) => {
+                return Poll::Ready(match ready!(Pin::new(end).poll(cx)) {
+                    Ok(Ok(_)) => Ok(Delivered::Sent),
+                    Ok(Err(outcome)) => Err(Error::NotDelivered(outcome)),
+                    Err(_) => Err(Error::Closed),
+                });
+            }
+            _ => return Poll::Ready(Ok(Delivered::Queued)),
+        };
+        let Some(shared) = &this.shared else { return Poll::Ready(Err(Error::Closed)) };
+        let (answer, waker) = shared.lock().replies.poll(key, cx.waker());
+        drop(waker); // somebody else's code: not under the lock
+        let answer = ready!(answer);
+        this.shared = None; // the key is used
+        Poll::Ready(match answer {
+            Some(Ok(answer)) if answer.reason().is_failure() => Err(Error::Rejected(answer)),
+            Some(Ok(answer)) => Ok(Delivered::Acknowledged(answer)),
+            Some(Err(outcome)) => Err(Error::NotDelivered(outcome)),
+            None => Err(Error::Closed),
         })
     }
 }

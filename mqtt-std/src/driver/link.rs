@@ -11,6 +11,7 @@ use mqtt_core::{Event, Framing, Instant, ProtocolVersion, ReceiveError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, timeout, timeout_at};
 
+use crate::answer::Answer;
 use crate::message::Message;
 use crate::state::{Shared, Stalled, State};
 use crate::status::Cause;
@@ -200,7 +201,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 }
                 Ok(Some(Event::Published { packet_identifier, reason_code, properties })) => {
                     later.sources.extend(sources.remove(packet_identifier));
-                    later.due.extend(replies.published(packet_identifier, reason_code, properties));
+                    let answer = Answer::new(reason_code, properties);
+                    later.wakers.extend(replies.published(packet_identifier, Ok(answer)));
                 }
                 Ok(Some(
                     Event::Subscribed { packet_identifier, reason_codes, properties }

@@ -7,7 +7,7 @@ use std::sync::MutexGuard;
 use super::State;
 use crate::payload::Source;
 
-use super::replies::{Due, Replies};
+use super::replies::{Due, Requests};
 
 /// Those to wake, and those to answer.
 #[derive(Debug, Default)]
@@ -17,7 +17,13 @@ pub(crate) struct Later {
     /// Dropped then: an application's code may run.
     pub(crate) sources: Vec<Source>,
     /// Dropped then: who waits for one of them is told that nothing comes.
-    pub(crate) given_up: Option<Replies>,
+    pub(super) given_up: Option<Requests>,
+}
+
+impl Later {
+    fn is_empty(&self) -> bool {
+        self.wakers.is_empty() && self.due.is_empty() && self.sources.is_empty() && self.given_up.is_none()
+    }
 }
 
 impl Drop for Later {
@@ -35,18 +41,20 @@ impl Drop for Later {
 pub(crate) struct Locked<'a> {
     // Fields are dropped in this order.
     state: MutexGuard<'a, State>,
-    later: Later,
+    later: Option<Later>,
 }
 
 impl<'a> Locked<'a> {
     pub(crate) fn new(state: MutexGuard<'a, State>) -> Self {
-        Self { state, later: Later::default() }
+        Self { state, later: None }
     }
 }
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.later = core::mem::take(&mut self.state.later);
+        if !self.state.later.is_empty() {
+            self.later = Some(core::mem::take(&mut self.state.later));
+        }
     }
 }
 

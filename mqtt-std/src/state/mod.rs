@@ -10,14 +10,16 @@ mod transmit;
 
 pub(crate) use deliver::Stalled;
 pub(crate) use later::{Later, Locked};
+pub(crate) use publish::Accepted;
 pub(crate) use replies::{Published, Requested};
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::Waker;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mqtt_core::{Instant, Machine, UsageError};
+use mqtt_core::{Command, Instant, Machine, UsageError};
 use tokio::sync::Notify;
 
 use crate::delivery::{Early, Routes, Tickets};
@@ -33,7 +35,7 @@ use replies::Replies;
 /// The lock and the signals around it.
 pub(crate) struct Shared {
     state: Mutex<State>,
-    epoch: tokio::time::Instant,
+    clock: Clock,
     /// Room was made for a command that waits.
     pub(crate) room: Notify,
     /// Who waits for room in the queue of QoS 0, one at a time, in the order in which they came.
@@ -44,7 +46,44 @@ pub(crate) struct Shared {
     pub(crate) ended: Notify,
 }
 
-pub(crate) type Turn = tokio::sync::Mutex<()>;
+/// Those who wait for room do so one behind the other, so that nobody who comes later is served first.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    first: tokio::sync::Mutex<()>,
+    waiting: AtomicUsize,
+}
+
+/// Counts one that waits, as long as it lives.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Turn {
+    fn wait(&self) -> Waits<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(&self.waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The machine's time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    epoch: tokio::time::Instant,
+}
+
+impl Clock {
+    pub(crate) fn now(self) -> Instant {
+        Instant::from_millis(u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn at(self, moment: Instant) -> tokio::time::Instant {
+        self.epoch + Duration::from_millis(moment.as_millis())
+    }
+}
 
 pub(crate) struct State {
     pub(crate) machine: Machine<HeapStorage, HeapAliases, HeapSubscriptions>,
@@ -116,7 +155,7 @@ impl Shared {
         };
         Arc::new(Self {
             state: Mutex::new(state),
-            epoch: tokio::time::Instant::now(),
+            clock: Clock { epoch: tokio::time::Instant::now() },
             room: Notify::new(),
             queue_turn: Turn::default(),
             session_turn: Turn::default(),
@@ -130,19 +169,24 @@ impl Shared {
     }
 
     pub(crate) fn now(&self) -> Instant {
-        Instant::from_millis(u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.clock.now()
     }
 
     pub(crate) fn at(&self, moment: Instant) -> tokio::time::Instant {
-        self.epoch + Duration::from_millis(moment.as_millis())
+        self.clock.at(moment)
     }
 
     /// Changes the state, then wakes the driver if it sleeps.
     pub(crate) fn command<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
         let now = self.now();
+        self.change(|state, _| change(state, now))
+    }
+
+    /// As [`command`](Self::command), for those who seldom need the time: reading it costs more than the lock.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State, Clock) -> T) -> T {
         let (value, waker) = {
             let mut state = self.lock();
-            let value = change(&mut state, now);
+            let value = change(&mut state, self.clock);
             (value, state.driver.take())
         };
         if let Some(waker) = waker {
@@ -156,13 +200,20 @@ impl Shared {
     pub(crate) async fn when_room<T>(
         &self,
         turn: &Turn,
-        mut change: impl FnMut(&mut State, Instant) -> Result<Option<T>, Error>,
+        mut change: impl FnMut(&mut State, Clock) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
-        let _turn = turn.lock().await;
+        // Mostly there is room, and nobody to wait for.
+        if turn.waiting.load(Ordering::Relaxed) == 0 {
+            if let Some(value) = self.change(&mut change)? {
+                return Ok(value);
+            }
+        }
+        let _waits = turn.wait();
+        let _turn = turn.first.lock().await;
         loop {
             let mut room = core::pin::pin!(self.room.notified());
             room.as_mut().enable();
-            if let Some(value) = self.command(&mut change)? {
+            if let Some(value) = self.change(&mut change)? {
                 return Ok(value);
             }
             room.await;
@@ -181,7 +232,9 @@ impl Shared {
         state.resolve_outcomes();
         let sources = state.sources.take();
         state.later.sources.extend(sources);
-        state.later.given_up = Some(core::mem::take(&mut state.replies));
+        let (wakers, requests) = state.replies.close();
+        state.later.wakers.extend(wakers);
+        state.later.given_up = Some(requests);
         state.give_up_queue();
         state.clear_outbox();
         state.hand_over_stalled();
@@ -226,8 +279,14 @@ impl State {
     /// Tells those who wait what became of their commands.
     pub(crate) fn resolve_outcomes(&mut self) {
         while let Some(ended) = self.machine.poll_outcome() {
-            self.later.sources.extend(self.sources.remove(ended.packet_identifier));
-            self.later.due.extend(self.replies.ended(ended));
+            let (id, outcome) = (ended.packet_identifier, ended.outcome);
+            self.later.sources.extend(self.sources.remove(id));
+            match ended.command {
+                Command::Publish => self.later.wakers.extend(self.replies.published(id, Err(outcome))),
+                Command::Subscribe | Command::Unsubscribe => {
+                    self.later.due.extend(self.replies.unanswered(id, outcome));
+                }
+            }
         }
     }
 

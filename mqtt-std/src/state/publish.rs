@@ -4,8 +4,8 @@ use bytes::Bytes;
 use mqtt_core::{Body, Instant, Outcome, Payload, PublishRequest, QoS, TransmitPayload, UsageError};
 use tokio::sync::oneshot;
 
-use super::replies::{Due, Published};
-use super::{EXPIRY_CHECK, State};
+use super::replies::{Due, Key, Published};
+use super::{Clock, EXPIRY_CHECK, State};
 use crate::error::Error;
 use crate::payload::Source;
 use crate::publish::Publication;
@@ -19,20 +19,30 @@ pub(super) struct Queued {
     source: Option<(Source, oneshot::Sender<Published>)>,
 }
 
+/// How a message was taken over, and where its outcome is told.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    /// At QoS 0: nobody acknowledges it.
+    Queued,
+    /// At QoS 0 from a source, whose end is told.
+    Source(oneshot::Receiver<Published>),
+    /// At QoS 1 and 2.
+    Kept(Key),
+}
+
 impl State {
     /// Takes a message over. `Ok(None)`: no room now.
-    pub(crate) fn publish(
-        &mut self,
-        now: Instant,
-        publication: &Publication<'_>,
-    ) -> Result<Option<Option<oneshot::Receiver<Published>>>, Error> {
+    pub(crate) fn publish(&mut self, clock: Clock, publication: &Publication<'_>) -> Result<Option<Accepted>, Error> {
         if self.closed || self.shutdown.is_some() {
             return Err(Error::Closed);
         }
         let request = publication.request()?;
         if request.qos == QoS::AtMostOnce {
-            return self.publish_at_most_once(now, &request, publication);
+            return self.publish_at_most_once(clock, &request, publication);
         }
+        // What does not expire has no use for the time.
+        let expires = request.message_expiry_interval.is_some();
+        let now = if expires { clock.now() } else { Instant::from_millis(0) };
         let body = match &publication.source {
             Some(source) => Body::Source { length: source.length_for(request.qos)?, key: 0 },
             None => Body::Stored(publication.payload.clone()),
@@ -43,10 +53,10 @@ impl State {
                     self.sources.insert(id, source.clone());
                 }
                 self.statistics.published += 1;
-                if request.message_expiry_interval.is_some() {
+                if expires {
                     self.expiry_check.get_or_insert_with(|| now.plus_millis(EXPIRY_CHECK));
                 }
-                Ok(Some(Some(self.replies.of_publish(id))))
+                Ok(Some(Accepted::Kept(self.replies.of_publish(id))))
             }
             Err(error) if self.passes(error) => Ok(None),
             Err(error) => Err(error.into()),
@@ -55,16 +65,16 @@ impl State {
 
     fn publish_at_most_once(
         &mut self,
-        now: Instant,
+        clock: Clock,
         request: &PublishRequest<'_>,
         publication: &Publication<'_>,
-    ) -> Result<Option<Option<oneshot::Receiver<Published>>>, Error> {
-        let mut receiver = None;
+    ) -> Result<Option<Accepted>, Error> {
+        let mut accepted = Accepted::Queued;
         let source = match &publication.source {
             Some(source) => {
                 source.length_for(request.qos)?;
                 let (sender, end) = oneshot::channel();
-                receiver = Some(end);
+                accepted = Accepted::Source(end);
                 Some((source.clone(), sender))
             }
             None => None,
@@ -73,13 +83,14 @@ impl State {
         if direct {
             self.send_at_most_once(request, &publication.payload)?;
         } else if self.queue.len() < self.queue_limit {
+            let now = clock.now();
             let expires_at = request.message_expiry_interval.map(|seconds| now.plus_secs(seconds));
             self.queue.push_back(Queued { publication: publication.to_owned()?, since: now, expires_at, source });
         } else {
             return Ok(None);
         }
         self.statistics.published += 1;
-        Ok(Some(receiver))
+        Ok(Some(accepted))
     }
 
     fn send_at_most_once(&mut self, request: &PublishRequest<'_>, payload: &Bytes) -> Result<(), UsageError> {

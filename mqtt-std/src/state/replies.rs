@@ -1,11 +1,13 @@
 //! Who waits for the outcome of which command.
 
+use core::task::{Poll, Waker};
 use std::collections::HashMap;
 
-use mqtt_core::{Command, CommandOutcome, Outcome, PacketIdentifier, Properties, ReasonCode, ReasonCodes};
+use mqtt_core::{Outcome, PacketIdentifier, Properties, ReasonCode, ReasonCodes, Table as _};
 use tokio::sync::oneshot;
 
 use crate::answer::Answer;
+use crate::storage::HeapTable;
 
 /// What became of a publish: the broker's answer, or the lack of one.
 pub(crate) type Published = Result<Answer, Outcome>;
@@ -45,19 +47,126 @@ impl Due {
 }
 
 /// By the identifier of the exchange, which is its own until the outcome is told here.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Replies {
-    publishes: HashMap<PacketIdentifier, oneshot::Sender<Published>>,
-    requests: HashMap<PacketIdentifier, oneshot::Sender<Requested>>,
+    /// The keys of publishes without an outcome.
+    publishes: HeapTable<Key>,
+    slots: Vec<Slot>,
+    free: Vec<Key>,
+    closed: bool,
+    requests: Asked,
     /// Those who wait for an UNSUBSCRIBE that there is no room for yet, and its filters.
-    pub(super) farewells: Vec<(Vec<Box<str>>, oneshot::Sender<Requested>)>,
+    pub(super) farewells: Farewells,
+}
+
+type Asked = HashMap<PacketIdentifier, oneshot::Sender<Requested>>;
+type Farewells = Vec<(Vec<Box<str>>, oneshot::Sender<Requested>)>;
+
+/// All requests that have no answer.
+pub(super) type Requests = (Asked, Farewells);
+
+/// The answer to a publish, from when that is accepted until it is taken. No channel: there are many of them.
+#[derive(Debug)]
+enum Slot {
+    Free,
+    Waiting(Option<Waker>),
+    /// Nobody wants to know.
+    Forgotten,
+    Answered(Published),
+}
+
+/// Whoever has it gets the answer to a publish, or [forgets](Replies::forget) it; until then its slot is not given out again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key(u32);
+
+impl Key {
+    const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Default for Replies {
+    fn default() -> Self {
+        Self {
+            publishes: HeapTable::new(u16::MAX),
+            slots: Vec::new(),
+            free: Vec::new(),
+            closed: false,
+            requests: HashMap::new(),
+            farewells: Vec::new(),
+        }
+    }
 }
 
 impl Replies {
-    pub(crate) fn of_publish(&mut self, id: PacketIdentifier) -> oneshot::Receiver<Published> {
-        let (sender, receiver) = oneshot::channel();
-        self.publishes.insert(id, sender);
-        receiver
+    pub(crate) fn of_publish(&mut self, id: PacketIdentifier) -> Key {
+        let key = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::Free);
+            // Receipts that nobody reads fill the memory before they fill this.
+            Key(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
+        });
+        if let Some(slot) = self.slots.get_mut(key.index()) {
+            *slot = Slot::Waiting(None);
+        }
+        self.publishes.insert(id, key);
+        key
+    }
+
+    /// The outcome of a publish. Who waits for it is to be woken.
+    pub(crate) fn published(&mut self, id: PacketIdentifier, answer: Published) -> Option<Waker> {
+        let key = self.publishes.remove(id)?;
+        let slot = self.slots.get_mut(key.index())?;
+        match core::mem::replace(slot, Slot::Answered(answer)) {
+            Slot::Waiting(waker) => waker,
+            _ => {
+                self.give_back(key);
+                None
+            }
+        }
+    }
+
+    /// Takes the answer to a publish, once; `None`: there is none, and none will come. As long as it is not there, `waker` is
+    /// kept, and that of before is returned, to be dropped once the lock is free.
+    pub(crate) fn poll(&mut self, key: Key, waker: &Waker) -> (Poll<Option<Published>>, Option<Waker>) {
+        let Some(slot) = self.slots.get_mut(key.index()) else { return (Poll::Ready(None), None) };
+        match slot {
+            Slot::Waiting(known) if !self.closed => {
+                let same = known.as_ref().is_some_and(|known| known.will_wake(waker));
+                (Poll::Pending, if same { None } else { known.replace(waker.clone()) })
+            }
+            _ => match self.give_back(key) {
+                Slot::Answered(answer) => (Poll::Ready(Some(answer)), None),
+                Slot::Waiting(waker) => (Poll::Ready(None), waker),
+                Slot::Free | Slot::Forgotten => (Poll::Ready(None), None),
+            },
+        }
+    }
+
+    /// Nobody waits for the answer any more. The waker is to be dropped once the lock is free.
+    pub(crate) fn forget(&mut self, key: Key) -> Option<Waker> {
+        let slot = self.slots.get_mut(key.index())?;
+        let before = match slot {
+            Slot::Waiting(_) if !self.closed => core::mem::replace(slot, Slot::Forgotten),
+            _ => self.give_back(key),
+        };
+        if let Slot::Waiting(waker) = before { waker } else { None }
+    }
+
+    fn give_back(&mut self, key: Key) -> Slot {
+        self.free.push(key);
+        self.slots.get_mut(key.index()).map_or(Slot::Free, |slot| core::mem::replace(slot, Slot::Free))
+    }
+
+    /// Nothing is answered any more: publishes have no answer, and those who wait for one are to be woken; requests are
+    /// returned, to be dropped once the lock is free.
+    pub(crate) fn close(&mut self) -> (Vec<Waker>, Requests) {
+        self.closed = true;
+        self.publishes.clear();
+        let wakers = self.slots.iter_mut().filter_map(|slot| match slot {
+            Slot::Waiting(waker) => waker.take(),
+            _ => None,
+        });
+        (wakers.collect(), (core::mem::take(&mut self.requests), core::mem::take(&mut self.farewells)))
     }
 
     pub(crate) fn of_request(&mut self, id: PacketIdentifier) -> oneshot::Receiver<Requested> {
@@ -68,11 +177,6 @@ impl Replies {
 
     pub(super) fn tell_request(&mut self, id: PacketIdentifier, sender: oneshot::Sender<Requested>) {
         self.requests.insert(id, sender);
-    }
-
-    /// The broker has answered a publish.
-    pub(crate) fn published(&mut self, id: PacketIdentifier, reason: ReasonCode, more: Properties<'_>) -> Option<Due> {
-        Some(Due::Publish(self.publishes.remove(&id)?, Ok(Answer::new(reason, more))))
     }
 
     /// The broker has answered a subscribe or unsubscribe.
@@ -87,17 +191,13 @@ impl Replies {
         Some(Due::Request(sender, Ok(answers)))
     }
 
-    /// A command ended without an answer.
-    pub(crate) fn ended(&mut self, ended: CommandOutcome) -> Option<Due> {
-        let id = ended.packet_identifier;
-        Some(match ended.command {
-            Command::Publish => Due::Publish(self.publishes.remove(&id)?, Err(ended.outcome)),
-            Command::Subscribe | Command::Unsubscribe => Due::Request(self.requests.remove(&id)?, Err(ended.outcome)),
-        })
+    /// A subscribe or unsubscribe ended without an answer.
+    pub(crate) fn unanswered(&mut self, id: PacketIdentifier, outcome: Outcome) -> Option<Due> {
+        Some(Due::Request(self.requests.remove(&id)?, Err(outcome)))
     }
 
     /// Publishes without an outcome.
     pub(crate) fn open_publishes(&self) -> usize {
-        self.publishes.len()
+        usize::from(self.publishes.len())
     }
 }

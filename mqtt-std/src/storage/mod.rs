@@ -7,10 +7,10 @@ mod table;
 
 pub(crate) use aliases::HeapAliases;
 pub(crate) use subscriptions::HeapSubscriptions;
+pub(crate) use table::HeapTable;
 
 use bytes::Bytes;
 use mqtt_core::{Arrival, Exchange, PacketIdentifier, Storage, StorageFull, Table};
-use table::HeapTable;
 
 /// A session's exchanges and messages; payloads are shared, not copied.
 #[derive(Debug)]
