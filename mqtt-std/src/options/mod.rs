@@ -5,6 +5,8 @@ mod url;
 mod will;
 
 pub(crate) use url::Url;
+#[cfg(feature = "proxy")]
+pub(crate) use url::{split_address, split_credentials};
 pub use will::Will;
 
 use core::fmt;

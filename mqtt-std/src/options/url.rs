@@ -81,13 +81,17 @@ impl Url {
         let server = match scheme {
             Scheme::Unix => unix(address, path)?,
             _ => {
-                let (host, port) = split_address(address, scheme)?;
+                let (host, port) = split_address(address, scheme.default_port())?;
                 let path = match (scheme.is_websocket(), path) {
                     (true, "") => format!("/mqtt{foreign}"),
                     (true, path) => format!("{path}{foreign}"),
                     (false, "" | "/") => String::new(),
                     (false, _) => return Err(InvalidUrl::Path),
                 };
+                // It is said to the server as it is.
+                if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    return Err(InvalidUrl::Path);
+                }
                 Server { scheme, host, port, path }
             }
         };
@@ -106,9 +110,10 @@ fn unix(address: &str, path: &str) -> Result<Server, InvalidUrl> {
     Ok(Server { scheme: Scheme::Unix, host: String::new(), port: 0, path })
 }
 
+/// User name, password, and the rest.
 type Credentials<'a> = (Option<String>, Option<Bytes>, &'a str);
 
-fn split_credentials(authority: &str) -> Result<Credentials<'_>, InvalidUrl> {
+pub(crate) fn split_credentials(authority: &str) -> Result<Credentials<'_>, InvalidUrl> {
     let Some((credentials, address)) = authority.rsplit_once('@') else { return Ok((None, None, authority)) };
     let (user, password) = match credentials.split_once(':') {
         Some((user, password)) => (user, Some(password)),
@@ -120,7 +125,7 @@ fn split_credentials(authority: &str) -> Result<Credentials<'_>, InvalidUrl> {
 }
 
 /// Host and port; an IPv6 address stands in brackets.
-fn split_address(address: &str, scheme: Scheme) -> Result<(String, u16), InvalidUrl> {
+pub(crate) fn split_address(address: &str, default_port: u16) -> Result<(String, u16), InvalidUrl> {
     let (host, port) = if let Some(rest) = address.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or(InvalidUrl::Host)?;
         // With a zone, `[fe80::1%25eth0]`.
@@ -139,7 +144,7 @@ fn split_address(address: &str, scheme: Scheme) -> Result<(String, u16), Invalid
         }
         (host.to_owned(), port)
     };
-    let port = port.map_or(Ok(scheme.default_port()), |port| port.parse().map_err(|_| InvalidUrl::Port))?;
+    let port = port.map_or(Ok(default_port), |port| port.parse().map_err(|_| InvalidUrl::Port))?;
     if port == 0 { Err(InvalidUrl::Port) } else { Ok((host, port)) }
 }
 
@@ -242,6 +247,8 @@ mod tests {
             ("mqtt://localhost:0", InvalidUrl::Port),
             ("mqtt://localhost:65536", InvalidUrl::Port),
             ("mqtt://localhost/topic", InvalidUrl::Path),
+            #[cfg(feature = "websocket")]
+            ("ws://localhost/a b", InvalidUrl::Path),
             ("mqtt://localhost#x", InvalidUrl::Fragment),
             ("mqtt://localhost?colour=red", InvalidUrl::Parameter),
             ("mqtt://localhost?keep_alive=-1", InvalidUrl::ParameterValue("keep_alive")),

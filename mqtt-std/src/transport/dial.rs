@@ -13,21 +13,55 @@ pub(crate) struct Dial {
     pub(crate) tcp_keep_alive: Option<Duration>,
     /// Makes the socket in our place.
     pub(crate) connector: Option<Arc<dyn Connector>>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: super::Tls,
+    /// Comes before certificates.
+    #[cfg(feature = "tls-psk")]
+    pub(crate) psk: Option<super::Psk>,
+    #[cfg(feature = "proxy")]
+    pub(crate) proxy: Option<super::Proxy>,
+    #[cfg(feature = "websocket")]
+    pub(crate) headers: super::websocket::Headers,
 }
 
 impl Dial {
     /// Connects; may be dropped at any time.
     pub(crate) async fn connect(&self, server: &Server) -> io::Result<Box<dyn Stream>> {
         server.scheme.check().map_err(|error| TransportError::new(TransportFault::Settings, error))?;
-        if server.scheme.has_tls() || server.scheme.is_websocket() {
-            return Err(io::ErrorKind::Unsupported.into());
+        let mut stream = self.socket(server).await?;
+        if server.scheme.has_tls() {
+            stream = self.secure(server, stream).await?;
         }
-        self.socket(server).await
+        #[cfg(feature = "websocket")]
+        if server.scheme.is_websocket() {
+            stream = Box::new(super::websocket::connect(server, &self.headers, stream).await?);
+        }
+        Ok(stream)
+    }
+
+    #[cfg_attr(not(feature = "tls"), allow(unused_variables, clippy::unused_async))]
+    async fn secure(&self, server: &Server, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, TransportError> {
+        #[cfg(feature = "tls-psk")]
+        if let Some(psk) = &self.psk {
+            return Ok(Box::new(psk.connect(stream).await?));
+        }
+        #[cfg(feature = "tls")]
+        return Ok(Box::new(self.tls.connect(&server.host, stream).await?));
+        #[cfg(not(feature = "tls"))]
+        return Err(TransportError::new(
+            TransportFault::Settings,
+            "TLS needs a pre-shared key (Options::psk), or the feature `tls` of mqtt-std",
+        ));
     }
 
     async fn socket(&self, server: &Server) -> io::Result<Box<dyn Stream>> {
         if let Some(connector) = &self.connector {
             return connector.connect(server).await;
+        }
+        #[cfg(feature = "proxy")]
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| server.scheme != Scheme::Unix) {
+            let stream = tcp::connect(proxy.host(), proxy.port(), self.tcp_keep_alive).await?;
+            return Ok(proxy.connect(server, Box::new(stream)).await?);
         }
         match server.scheme {
             #[cfg(unix)]

@@ -171,7 +171,11 @@ impl From<io::Error> for TransportError {
         if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
             return inner.clone();
         }
-        let (fault, kind) = (TransportFault::Io, error.kind());
+        #[cfg(feature = "tls")]
+        let fault = super::tls::fault(&error).unwrap_or(TransportFault::Io);
+        #[cfg(not(feature = "tls"))]
+        let fault = TransportFault::Io;
+        let kind = error.kind();
         Self(Arc::new(Inner { fault, kind, context: None, source: error.into() }))
     }
 }

@@ -7,13 +7,29 @@
 mod connector;
 mod dial;
 mod error;
+#[cfg(any(feature = "websocket", feature = "proxy"))]
+mod http;
+#[cfg(feature = "proxy")]
+mod proxy;
+#[cfg(feature = "tls-psk")]
+mod psk;
 mod server;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(unix)]
 mod unix;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use connector::{Connecting, Connector, Stream};
 pub use error::{TransportError, TransportFault};
+#[cfg(feature = "proxy")]
+pub use proxy::Proxy;
+#[cfg(feature = "tls-psk")]
+pub use psk::Psk;
 pub use server::{Scheme, Server};
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 pub(crate) use dial::Dial;

@@ -127,6 +127,20 @@ impl Server {
         Self { scheme: Scheme::Mqtts, host: host.into(), port, path: String::new() }
     }
 
+    /// A broker at this host and port, over WebSocket. The path, `/mqtt` or what the broker says, may have a query.
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn websocket(host: impl Into<String>, port: u16, path: impl Into<String>) -> Self {
+        Self { scheme: Scheme::Ws, host: host.into(), port, path: path.into() }
+    }
+
+    /// As [`websocket`](Self::websocket), over TLS.
+    #[cfg(all(feature = "websocket", any(feature = "tls", feature = "tls-psk")))]
+    #[must_use]
+    pub fn websocket_tls(host: impl Into<String>, port: u16, path: impl Into<String>) -> Self {
+        Self { scheme: Scheme::Wss, host: host.into(), port, path: path.into() }
+    }
+
     /// A broker behind this Unix socket.
     #[cfg(unix)]
     #[must_use]
@@ -156,6 +170,15 @@ impl Server {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+}
+
+impl Server {
+    /// Host and port as HTTP has them; without the port where it is this one.
+    #[cfg(any(feature = "websocket", feature = "proxy"))]
+    pub(super) fn authority(&self, default_port: Option<u16>) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if default_port == Some(self.port) { host } else { format!("{host}:{}", self.port) }
     }
 }
 
