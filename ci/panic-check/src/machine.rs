@@ -215,6 +215,7 @@ fn values() {
     derived::<Acknowledgement>();
     call(Acknowledgement::delivery_number);
     call(Acknowledgement::packet_identifier);
+    call(Acknowledgement::of_record);
     ordered::<DeliveryNumber>();
     call(DeliveryNumber::default);
     derived::<Command>();

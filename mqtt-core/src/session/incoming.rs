@@ -71,6 +71,13 @@ pub struct Acknowledgement {
 }
 
 impl Acknowledgement {
+    /// The right to confirm a message that came again from its record after a crash, as
+    /// [`Session::confirm`](super::Session::confirm) does.
+    #[must_use]
+    pub const fn of_record(delivery: DeliveryNumber, packet_identifier: PacketIdentifier) -> Self {
+        Self { packet_identifier, delivery, exactly_once: true }
+    }
+
     /// The number of the message that it acknowledges.
     #[must_use]
     pub const fn delivery_number(self) -> DeliveryNumber {

@@ -216,7 +216,7 @@ impl<S: Storage> Session<S> {
         let full = StorageFull { needed: 0, free: 0 };
         match *record {
             Record::SessionStarted { client_identifier } => {
-                self.established = true;
+                (self.established, self.expected) = (true, false);
                 self.forget_arrivals();
                 self.restore_start();
                 self.storage.set_client_identifier(client_identifier)?;

@@ -1,8 +1,8 @@
 //! Sessions with a store: a crash at each record, and what is told and sent afterwards.
 
 use mqtt_core::{
-    Acknowledge, Body, DeliveryNumber, Event, Input, PacketIdentifier, ProtocolVersion, PublishRequest, QoS,
-    ReasonCode, Record, UsageError,
+    Acknowledge, Acknowledgement, Body, DeliveryNumber, Event, Input, PacketIdentifier, ProtocolVersion,
+    PublishRequest, QoS, ReasonCode, Record, UsageError,
 };
 
 use crate::support::{Pair, Small, any_version, id, options, topic};
@@ -117,6 +117,7 @@ fn a_session_that_was_expected_is_recorded_when_it_is_there() {
         assert_eq!(kinds(&pair), ["Published", "SessionStarted"]);
         assert_eq!(pair.sent(), ["PUBLISH #1 q2 t a"]);
         pair.crash(2, Small::new());
+        pair.machine.session.expect_session_present();
         pair.reconnect(true);
         assert_eq!(pair.sent(), ["PUBLISH #1 q2 dup t a"]);
         pair.reconnect(true);
@@ -445,10 +446,16 @@ fn a_message_is_confirmed_by_its_number_after_a_crash() {
     for version in any_version() {
         let mut pair = connected(version);
         pair.message(2, 8, "in");
-        let number = pair.tokens[0].delivery_number();
+        let before = pair.tokens[0];
+        let number = before.delivery_number();
         pair.crash(2, Small::new());
         pair.machine.confirm(number).unwrap();
         assert_eq!(pair.machine.session.confirm(number), Err(UsageError::RecordPending));
+        pair.write_records();
+        // The same by a token.
+        let token = Acknowledgement::of_record(number, id(8));
+        assert_eq!(token, before);
+        pair.machine.acknowledge(token, ReasonCode::SUCCESS).unwrap();
         pair.write_records();
         let last = Record::decode(&pair.log.last().unwrap().1).unwrap();
         assert_eq!(last, Record::Confirmed { delivery: number });
