@@ -41,7 +41,6 @@ struct CloseOnDrop(Arc<Shared>, Arc<watch::Sender<Status>>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.0.close();
         self.1.send_if_modified(|status| {
             let open = !matches!(status, Status::Closed { .. });
             if open {
@@ -49,6 +48,7 @@ impl Drop for CloseOnDrop {
             }
             open
         });
+        self.0.close();
     }
 }
 
@@ -76,8 +76,9 @@ impl Driver {
                 },
             }
         };
-        self.shared.close();
+        // First, so that who waits for the end finds it there.
         self.status.send_replace(Status::Closed { error: error.clone() });
+        self.shared.close();
         error.map_or(Ok(()), |cause| Err(cause.to_error()))
     }
 
