@@ -37,6 +37,10 @@ pub enum Error {
     /// A value cannot be told in JSON.
     #[cfg(feature = "serde")]
     Json(serde_json::Error),
+    /// It did not happen in the time that was given.
+    Timeout,
+    /// A blocking call on the thread that it would wait for; see [`blocking::Client::wait`](crate::blocking::Client::wait).
+    Deadlock,
     /// The client has been shut down, or has given up.
     Closed,
 }
@@ -65,6 +69,8 @@ impl fmt::Display for Error {
             Self::Full => f.write_str("no room now"),
             #[cfg(feature = "serde")]
             Self::Json(error) => write!(f, "json: {error}"),
+            Self::Timeout => f.write_str("not in time"),
+            Self::Deadlock => f.write_str("a blocking call on the thread of the blocking clients"),
             Self::Closed => f.write_str("client is closed"),
         }
     }

@@ -25,11 +25,13 @@
 //! `testkit`: a small broker in the process, for tests and demonstrations.
 
 mod answer;
+pub mod blocking;
 mod client;
 mod delivery;
 mod driver;
 mod error;
 mod message;
+pub mod one_shot;
 mod options;
 mod payload;
 mod publish;

@@ -5,10 +5,12 @@
 // The lints' configuration exempts test functions, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod blocking;
 mod cancelling;
 mod capacity;
 mod connecting;
 mod edges;
+mod one_shots;
 mod properties;
 mod receipts;
 mod reconnecting;
