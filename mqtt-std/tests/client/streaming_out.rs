@@ -508,7 +508,7 @@ fn a_source_is_larger_than_what_is_read_ahead() {
             let payload: Bytes = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>().into();
             for qos in QOS {
                 let receipt = client.publish_from("t", payload.clone()).qos(qos).send().await.unwrap();
-                assert!(stream.next().await.unwrap().payload() == &payload);
+                assert!(stream.next().await.unwrap().payload() == payload);
                 receipt.await.unwrap();
             }
             end(client).await;
