@@ -40,4 +40,4 @@ pub use resources::{Capacities, Resources, Sizes, size};
 pub use runner::Runner;
 pub use state::{Statistics, Status};
 pub use subscriber::{Message, Subscriber};
-pub use transport::{Connect, Half, Shared, TcpConnector, Transport};
+pub use transport::{Connect, Half, Shared, TcpConnector, TcpError, Transport};

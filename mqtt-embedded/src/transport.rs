@@ -1,6 +1,7 @@
 //! Bytes in and out, and how a connection to them is made.
 
 use core::cell::RefCell;
+use core::fmt;
 use core::future::{Future, poll_fn};
 use core::net::{IpAddr, SocketAddr};
 use core::pin::pin;
@@ -33,7 +34,7 @@ pub trait Transport {
 /// Makes connections; the library calls it again after each one that is lost.
 pub trait Connect {
     /// What can go wrong.
-    type Error: embedded_io_async::Error;
+    type Error: fmt::Debug;
     /// A connection.
     type Transport<'a>: Transport
     where
@@ -117,7 +118,17 @@ pub struct TcpConnector<'a, S, D> {
     port: u16,
 }
 
-impl<'a, S: TcpConnect, D: Dns<Error = S::Error>> TcpConnector<'a, S, D> {
+/// Why there is no TCP connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum TcpError<T, D> {
+    /// The name could not be looked up.
+    Dns(D),
+    /// The host could not be reached, or refused.
+    Tcp(T),
+}
+
+impl<'a, S: TcpConnect, D: Dns> TcpConnector<'a, S, D> {
     /// To this host, a name or an address, and this port: 1883 without TLS, mostly.
     #[must_use]
     pub const fn new(stack: &'a S, dns: &'a D, host: &'a str, port: u16) -> Self {
@@ -125,18 +136,19 @@ impl<'a, S: TcpConnect, D: Dns<Error = S::Error>> TcpConnector<'a, S, D> {
     }
 }
 
-impl<S: TcpConnect, D: Dns<Error = S::Error>> Connect for TcpConnector<'_, S, D> {
-    type Error = S::Error;
+impl<S: TcpConnect, D: Dns> Connect for TcpConnector<'_, S, D> {
+    type Error = TcpError<S::Error, D::Error>;
     type Transport<'c>
         = Shared<S::Connection<'c>>
     where
         Self: 'c;
 
-    async fn connect(&mut self) -> Result<Shared<S::Connection<'_>>, S::Error> {
+    async fn connect(&mut self) -> Result<Self::Transport<'_>, Self::Error> {
         let address = match self.host.parse::<IpAddr>() {
             Ok(address) => address,
-            Err(_) => self.dns.get_host_by_name(self.host, AddrType::Either).await?,
+            Err(_) => self.dns.get_host_by_name(self.host, AddrType::Either).await.map_err(TcpError::Dns)?,
         };
-        Ok(Shared::new(self.stack.connect(SocketAddr::new(address, self.port)).await?))
+        let connection = self.stack.connect(SocketAddr::new(address, self.port)).await.map_err(TcpError::Tcp)?;
+        Ok(Shared::new(connection))
     }
 }
