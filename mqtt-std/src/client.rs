@@ -11,7 +11,7 @@ use bytes::Bytes;
 use mqtt_core::QoS;
 use tokio::sync::watch;
 
-use crate::delivery::Queue;
+use crate::delivery::{Queue, StreamOptions};
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::options::IntoOptions;
@@ -31,7 +31,7 @@ use crate::subscription::Subscription;
 pub struct Client {
     shared: Arc<Shared>,
     status: watch::Receiver<Status>,
-    stream_capacity: usize,
+    stream_options: StreamOptions,
     keep_session: bool,
     alive: Arc<Alive>,
 }
@@ -116,7 +116,7 @@ impl Client {
         let client = Self {
             shared: Arc::clone(&shared),
             status,
-            stream_capacity: options.stream_capacity,
+            stream_options: options.stream,
             keep_session: options.keep_session,
             alive: Arc::new(Alive(Arc::clone(&shared))),
         };
@@ -240,8 +240,8 @@ impl Client {
         Subscription::new(shared, queue, self.keep_session, alive)
     }
 
-    pub(crate) const fn stream_capacity(&self) -> usize {
-        self.stream_capacity
+    pub(crate) const fn stream_options(&self) -> StreamOptions {
+        self.stream_options
     }
 
     pub(crate) fn shared(&self) -> &Shared {

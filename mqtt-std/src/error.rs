@@ -34,6 +34,8 @@ pub enum Error {
     NotDelivered(Outcome),
     /// There is no room now, and it is not to wait for some: see [`Publish::try_send`](crate::Publish::try_send).
     Full,
+    /// A stream was full for too long, and the connection was given up: [`Cause::Overrun`](crate::Cause::Overrun).
+    Overrun,
     /// A value cannot be told in JSON.
     #[cfg(feature = "serde")]
     Json(serde_json::Error),
@@ -67,6 +69,7 @@ impl fmt::Display for Error {
                 _ => f.write_str("not delivered"),
             },
             Self::Full => f.write_str("no room now"),
+            Self::Overrun => f.write_str("a stream was full for too long"),
             #[cfg(feature = "serde")]
             Self::Json(error) => write!(f, "json: {error}"),
             Self::Timeout => f.write_str("not in time"),

@@ -50,6 +50,7 @@ pub mod transport;
 
 pub use answer::Answer;
 pub use client::{Client, Run, Shutdown};
+pub use delivery::{Acknowledge, Stale, WhenFull};
 pub use error::{Error, InvalidUrl};
 pub use message::Message;
 pub use mqtt_core::{

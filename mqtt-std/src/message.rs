@@ -2,14 +2,18 @@
 
 use core::fmt;
 use core::str::Utf8Error;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use mqtt_core::{PacketType, Properties, Property, QoS, Sender};
+use mqtt_core::{PacketType, Properties, Property, QoS, ReasonCode, Sender};
+
+use crate::delivery::{Hand, Stale};
+use crate::error::Error;
 
 /// A message from the broker. Cheap to clone: all bytes are shared.
 ///
 /// The properties are those of 5.0; in 3.1.1 there are none.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone)]
 pub struct Message {
     /// Topic, properties as on the wire, payload. One allocation holds all; the buffer of the connection is not pinned.
     bytes: Bytes,
@@ -18,6 +22,8 @@ pub struct Message {
     qos: QoS,
     retain: bool,
     dup: bool,
+    /// It is acknowledged by hand.
+    hand: Option<Arc<Hand>>,
 }
 
 impl Message {
@@ -37,7 +43,19 @@ impl Message {
             qos: message.qos,
             retain: message.retain,
             dup: message.dup,
+            hand: None,
         }
+    }
+
+    /// The same, to be acknowledged by hand.
+    pub(crate) fn with_hand(mut self, hand: Arc<Hand>) -> Self {
+        self.hand = Some(hand);
+        self
+    }
+
+    /// Bytes of all of it.
+    pub(crate) const fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The topic.
@@ -84,6 +102,30 @@ impl Message {
     #[must_use]
     pub const fn dup(&self) -> bool {
         self.dup
+    }
+
+    /// Acknowledges the message, which comes from a stream where this is done [by hand](crate::Acknowledge::ByHand). Of
+    /// another stream, or at QoS 0, it does nothing. A clone is the same message.
+    ///
+    /// If other streams have the message too, it is acknowledged once they have. Dropped without this, it is not acknowledged,
+    /// and comes again on the next connection if the session is still there: at QoS 1, and at QoS 2 if the program has
+    /// ended.
+    ///
+    /// # Errors
+    /// There is nothing to acknowledge any more, because it was done before, or because the message will come again.
+    pub fn acknowledge(&self) -> Result<(), Stale> {
+        self.hand.as_ref().map_or(Ok(()), |hand| hand.acknowledge())
+    }
+
+    /// Refuses the message, with a failing Reason Code that PUBACK and PUBREC know (5.0 §3.4.2.1, §3.5.2.1), in place of
+    /// [`acknowledge`](Self::acknowledge). The broker does not send it again. If other streams have it too, they find it
+    /// stale.
+    ///
+    /// # Errors
+    /// `Usage`: `NotInVersion` in 3.1.1, `Encode(ReasonCodeNotAllowed)`, and `AlreadyAcknowledged` at QoS 2 with a store: it can
+    /// still be acknowledged. `Stale`, as there.
+    pub fn reject(&self, reason: ReasonCode) -> Result<(), Error> {
+        self.hand.as_ref().map_or(Ok(()), |hand| hand.reject(reason))
     }
 
     /// All properties, in their order. A Topic Alias among them has done its work.
@@ -172,6 +214,15 @@ impl Message {
         serde_json::from_slice(self.payload())
     }
 }
+
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |message: &Self| (message.topic_len, message.payload_at, message.qos, message.retain, message.dup);
+        self.bytes == other.bytes && parts(self) == parts(other)
+    }
+}
+
+impl Eq for Message {}
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -49,6 +49,8 @@ pub enum Cause {
     ConnectionLost,
     /// The connection failed, or the broker refused it.
     Connection(ConnectionError),
+    /// A stream was full for too long: [`WhenFull::Disconnect`](crate::WhenFull::Disconnect).
+    Overrun,
     /// The options cannot be said in this version.
     Usage(mqtt_core::UsageError),
 }
@@ -60,6 +62,7 @@ impl Cause {
             Self::ConnectTimeout => Error::ConnectTimeout,
             Self::ConnectionLost => Error::ConnectionLost,
             Self::Connection(error) => Error::Connection(*error),
+            Self::Overrun => Error::Overrun,
             Self::Usage(error) => Error::Usage(*error),
         }
     }

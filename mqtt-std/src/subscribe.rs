@@ -9,7 +9,7 @@ use mqtt_core::{
 };
 
 use crate::client::Client;
-use crate::delivery::{Interest, Queue};
+use crate::delivery::{Acknowledge, Interest, Queue, StreamOptions, WhenFull};
 use crate::error::Error;
 use crate::subscription::Subscription;
 
@@ -39,7 +39,7 @@ pub struct Subscribe<'a> {
     options: SubscriptionOptions,
     subscription_identifier: Option<u32>,
     user_properties: Vec<Property<'a>>,
-    capacity: usize,
+    stream: StreamOptions,
 }
 
 /// Which messages.
@@ -72,7 +72,7 @@ impl<'a> Subscribe<'a> {
             options: SubscriptionOptions::new(QoS::AtMostOnce),
             subscription_identifier: None,
             user_properties: Vec::new(),
-            capacity: client.stream_capacity(),
+            stream: client.stream_options(),
         }
     }
 
@@ -123,7 +123,44 @@ impl<'a> Subscribe<'a> {
     /// Sets how many messages wait in the stream; default:
     /// [`Options::stream_capacity`](crate::Options::stream_capacity), where it stands what happens beyond.
     pub const fn capacity(mut self, messages: usize) -> Self {
-        self.capacity = if messages == 0 { 1 } else { messages };
+        self.stream.capacity = if messages == 0 { 1 } else { messages };
+        self
+    }
+
+    /// Sets how many bytes of messages wait in the stream; default: [`Options::stream_bytes`](crate::Options::stream_bytes).
+    /// One message may be larger.
+    pub const fn capacity_bytes(mut self, bytes: usize) -> Self {
+        self.stream.bytes = bytes;
+        self
+    }
+
+    /// Sets when messages at QoS 1 and 2 are acknowledged; default: [`Acknowledge::OnArrival`].
+    ///
+    /// ```no_run
+    /// # fn work(_: &mqtt_std::Message) -> bool { true }
+    /// # async fn f(client: mqtt_std::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use mqtt_std::{Acknowledge, QoS, ReasonCode};
+    ///
+    /// let mut orders = client.subscribe("orders", QoS::AtLeastOnce).acknowledge(Acknowledge::ByHand).await?;
+    /// while let Some(order) = orders.next().await {
+    ///     if work(&order) {
+    ///         order.acknowledge()?;
+    ///     } else {
+    ///         order.reject(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR)?; // 5.0
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn acknowledge(mut self, acknowledge: Acknowledge) -> Self {
+        self.stream.acknowledge = acknowledge;
+        self
+    }
+
+    /// Sets what becomes of messages if the stream is full for longer than
+    /// [`Options::stall_timeout`](crate::Options::stall_timeout); default: [`WhenFull::Drop`].
+    pub const fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.stream.when_full = when_full;
         self
     }
 
@@ -135,7 +172,7 @@ impl<'a> Subscribe<'a> {
     /// # Errors
     /// A filter is not valid; the broker's limits do not allow it; the client is closed.
     pub async fn send(self) -> Result<Subscription, Error> {
-        let queue = Queue::new(self.capacity);
+        let queue = Queue::new(self.stream);
         let mut subscription = self.client.subscription(&queue);
         match &self.wanted {
             Wanted::Subscribed(first, more) => {

@@ -6,11 +6,11 @@ use core::task::{Context, Poll, ready};
 use std::sync::Arc;
 
 use futures_core::Stream;
-use mqtt_core::ReasonCode;
+use mqtt_core::{QoS, ReasonCode};
 use tokio::sync::oneshot;
 
 use crate::client::Alive;
-use crate::delivery::{Queue, Taken};
+use crate::delivery::{Acknowledge, Hand, Queue, Taken};
 use crate::error::Error;
 use crate::message::Message;
 use crate::state::{Requested, Shared};
@@ -117,9 +117,17 @@ impl Subscription {
             let _ = self.poll_grant(cx);
         }
         match self.queue.pop(cx.waker()) {
-            Taken::Message { message, ticket, unblocks } => {
-                if unblocks || ticket.is_some() {
-                    drop(ticket);
+            Taken::Message { message, ticket, wake } => {
+                let by_hand = self.queue.acknowledge() == Acknowledge::ByHand && message.qos() != QoS::AtMostOnce;
+                let message = match ticket {
+                    Some(ticket) if by_hand => message.with_hand(Hand::new(&self.shared, ticket)),
+                    // What was taken is acknowledged, once the driver is woken.
+                    ticket => {
+                        drop(ticket);
+                        message
+                    }
+                };
+                if wake {
                     self.shared.command(|state, now| state.unstall(now));
                 }
                 Poll::Ready(Some(message))

@@ -233,10 +233,13 @@ impl<S: Storage> Session<S> {
         true
     }
 
-    /// Tells whether the token acknowledges something: it is not stale, and was not used. With a store a message at QoS 2 was
-    /// acknowledged when it was recorded.
+    /// Tells whether the token acknowledges something: it is not stale, and was not used. With a store that of a message at QoS 2
+    /// always does.
     #[must_use]
     pub fn awaits(&self, token: Acknowledgement) -> bool {
+        if cfg!(feature = "qos2") && token.exactly_once && self.is_durable() {
+            return true;
+        }
         self.storage.incoming().get(token.packet_identifier).is_some_and(|arrival| {
             arrival.delivery == token.delivery && matches!(arrival.stage, Stage::Puback(None) | Stage::Pubrec(None))
         })

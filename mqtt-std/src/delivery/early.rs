@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mqtt_core::{Instant, TopicName};
 
-use super::queue::Queue;
+use super::queue::{Offer, Queue};
 use super::routes::Interest;
 use super::tickets::Ticket;
 use crate::message::Message;
@@ -51,7 +51,8 @@ impl Early {
                 Interest::Unmatched => true,
             };
             if matches {
-                queue.push(message, Some(ticket), false, later);
+                let offer = Offer { message, ticket: Some(ticket), may_wait: true, overdue: false };
+                queue.push(&offer, later);
             }
             !matches
         });

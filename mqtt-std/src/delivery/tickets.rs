@@ -1,10 +1,13 @@
-//! Messages that wait beyond the capacity of a stream.
+//! Messages that are not acknowledged yet.
 //!
 //! A full stream must not stop the reading: the acknowledgement that its reader waits for may be the next packet. So a
 //! message at QoS 1 or 2 waits behind the stream's capacity, unacknowledged, and the Receive Maximum bounds how many do. Its
 //! ticket comes back once every stream has taken it, and the message is acknowledged. One at QoS 0, which nothing
 //! bounds, waits there only as long as an acknowledgement of the broker's is due.
+//!
+//! A stream that acknowledges later keeps its share of the ticket until then.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mqtt_core::Acknowledgement;
@@ -30,6 +33,8 @@ pub(crate) struct Ticket {
     tickets: Arc<Tickets>,
     acknowledgement: Option<Acknowledgement>,
     bytes: usize,
+    /// It acknowledges nothing any more.
+    void: AtomicBool,
 }
 
 impl Tickets {
@@ -46,7 +51,7 @@ impl Tickets {
         let mut inner = self.lock();
         inner.out = inner.out.saturating_add(1);
         inner.bytes = inner.bytes.saturating_add(bytes);
-        Arc::new(Ticket { tickets: Arc::clone(self), acknowledgement, bytes })
+        Arc::new(Ticket { tickets: Arc::clone(self), acknowledgement, bytes, void: AtomicBool::new(false) })
     }
 
     /// Tells whether those that are out are few enough for their messages to wait.
@@ -61,11 +66,25 @@ impl Tickets {
     }
 }
 
+impl Ticket {
+    /// What it acknowledges; nothing at QoS 0.
+    pub(crate) const fn acknowledgement(&self) -> Option<Acknowledgement> {
+        self.acknowledgement
+    }
+
+    /// Its message is not acknowledged by it, whoever else has a share.
+    pub(crate) fn void(&self) {
+        self.void.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut inner = self.tickets.lock();
         inner.out = inner.out.saturating_sub(1);
         inner.bytes = inner.bytes.saturating_sub(self.bytes);
-        inner.returned.extend(self.acknowledgement);
+        if !*self.void.get_mut() {
+            inner.returned.extend(self.acknowledgement);
+        }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Link<T> {
     stall_timeout: Duration,
     connected_at: Option<tokio::time::Instant>,
     disconnecting: bool,
+    /// It ends because this side wants it to, and why.
+    ending: Option<Cause>,
     /// The connection failed, and until when the last packets may take to leave.
     last_words_until: Option<tokio::time::Instant>,
     session_ends: bool,
@@ -71,6 +73,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             stall_timeout: options.stall_timeout,
             connected_at: None,
             disconnecting: false,
+            ending: None,
             last_words_until: None,
             session_ends: options.session_ends,
             announce: None,
@@ -85,6 +88,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let disconnected = match &end {
             End::Shutdown => self.disconnecting,
             End::Failed(Cause::Connection(error)) => error.disconnect_reason().is_some(),
+            End::Failed(Cause::Overrun) => true,
             End::Failed(_) => false,
         };
         if disconnected && self.shared.lock().outbox.is_empty() {
@@ -171,7 +175,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 
     /// Gives what was read to the machine, as long as nothing holds it up.
     fn take_input(&mut self, state: &mut State, now: Instant) {
-        let patience = now.plus_millis(u64::try_from(self.stall_timeout.as_millis()).unwrap_or(u64::MAX));
+        let patience = u64::try_from(self.stall_timeout.as_millis()).unwrap_or(u64::MAX);
+        let until = now.plus_millis(patience);
         while !state.is_held_up() {
             let (input, len) = match self.framing.next(&self.input, self.maximum_packet_size) {
                 Ok(Some(found)) => found,
@@ -191,7 +196,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     match ticket {
                         ticket if !queues.is_empty() => {
                             let (message, queues) = (Message::new(&message), queues.into());
-                            *stalled = Some(Stalled { message, ticket, queues, until: patience });
+                            *stalled = Some(Stalled { message, ticket, queues, until, patience });
                         }
                         Some(ticket) if early.may_wait(now) && tickets.may_wait() => {
                             early.push(Message::new(&message), ticket);
@@ -213,7 +218,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 Ok(Some(Event::Connected(connected))) => {
                     let present = connected.session_present;
                     statistics.connections += 1;
-                    early.connected(patience);
+                    early.connected(until);
                     self.connected_at = Some(tokio::time::Instant::now());
                     self.announce = Some(present);
                 }
@@ -237,9 +242,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if open && state.outbox.takes_last() && state.shutdown.is_some_and(due) {
             self.disconnecting = true;
             state.disconnect(self.session_ends);
+        } else if open && state.outbox.takes_last() && core::mem::take(&mut state.overrun) {
+            self.ending = Some(Cause::Overrun);
+            state.disconnect(false);
         }
         if !state.machine.is_closed() || !state.outbox.is_empty() {
             return None;
+        }
+        if let Some(cause) = self.ending.take() {
+            return Some(End::Failed(cause));
         }
         match state.machine.connection.failure() {
             _ if self.disconnecting => Some(End::Shutdown),
@@ -257,6 +268,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let now = tokio::time::Instant::now();
         if shutdown.is_some_and(|deadline| now >= deadline) {
             return Some(End::Shutdown);
+        }
+        if let Some(cause) = self.ending.take() {
+            return Some(End::Failed(cause));
         }
         let error = failure.filter(|_| !self.disconnecting)?;
         let until = *self.last_words_until.get_or_insert(now + LAST_WORDS);

@@ -150,7 +150,7 @@ impl Driver {
             Cause::Connection(error) => ErrorClass::of_error(*error),
             Cause::Usage(_) => ErrorClass::Stop,
             Cause::Transport(error) => error.class(),
-            Cause::ConnectTimeout | Cause::ConnectionLost => ErrorClass::Retry,
+            Cause::ConnectTimeout | Cause::ConnectionLost | Cause::Overrun => ErrorClass::Retry,
         };
         let stood = u64::try_from(self.stood.as_millis()).unwrap_or(u64::MAX);
         let attempt = self.attempt.map_or(0, |attempt| self.options.backoff.next_attempt(attempt, stood));

@@ -1,5 +1,6 @@
 //! Where to connect to, and how.
 
+mod streams;
 mod transport;
 mod url;
 mod will;
@@ -18,6 +19,7 @@ use mqtt_core::{
     ProtocolVersion,
 };
 
+use crate::delivery::StreamOptions;
 use crate::error::Error;
 use crate::transport::{Dial, Server};
 
@@ -50,7 +52,7 @@ pub struct Options {
     pub(crate) in_flight: u16,
     pub(crate) storage: usize,
     pub(crate) queue: usize,
-    pub(crate) stream_capacity: usize,
+    pub(crate) stream: StreamOptions,
     pub(crate) stall_timeout: Duration,
     pub(crate) maximum_packet_size: u32,
 }
@@ -84,7 +86,7 @@ impl Options {
             in_flight: 1_024,
             storage: 256 << 20,
             queue: 1_024,
-            stream_capacity: 256,
+            stream: streams::DEFAULT,
             stall_timeout: Duration::from_secs(30),
             maximum_packet_size: 16 << 20,
         }
@@ -201,24 +203,6 @@ impl Options {
     #[must_use]
     pub const fn queue(mut self, messages: usize) -> Self {
         self.queue = if messages == 0 { 1 } else { messages };
-        self
-    }
-
-    /// Sets how many messages wait in a subscription's stream; default: 256. When it is full, further messages at QoS 1 and 2
-    /// wait unacknowledged, so that the broker sends no more than [`in_flight`](Self::in_flight) allows (3.1.1: than it does by
-    /// itself). At QoS 0 nothing more is read from the broker, for at most [`stall_timeout`](Self::stall_timeout); only as long
-    /// as an acknowledgement is due, which may be what the stream's reader waits for, up to 1,024 messages are.
-    #[must_use]
-    pub const fn stream_capacity(mut self, messages: usize) -> Self {
-        self.stream_capacity = if messages == 0 { 1 } else { messages };
-        self
-    }
-
-    /// Sets for how long a full stream may stop the reading; default: 30 s. After that the message is dropped for that
-    /// stream, as are further ones until somebody reads it, counted in [`Statistics::dropped`](crate::Statistics::dropped) and logged.
-    #[must_use]
-    pub const fn stall_timeout(mut self, timeout: Duration) -> Self {
-        self.stall_timeout = timeout;
         self
     }
 

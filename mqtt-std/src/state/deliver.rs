@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mqtt_core::{Instant, QoS, ReasonCode};
 
 use super::State;
-use crate::delivery::{Pushed, Queue, Ticket};
+use crate::delivery::{Offer, Pushed, Queue, Ticket};
 use crate::message::Message;
 
 /// A message that waits for room in streams, and until when.
@@ -16,6 +16,8 @@ pub(crate) struct Stalled {
     pub(crate) ticket: Option<Arc<Ticket>>,
     pub(crate) queues: VecDeque<Arc<Queue>>,
     pub(crate) until: Instant,
+    /// How many milliseconds it waits.
+    pub(crate) patience: u64,
 }
 
 impl State {
@@ -25,19 +27,32 @@ impl State {
         // At QoS 0 only as long as the reader may wait for an acknowledgement that is behind this message.
         let answer_due = stalled.message.qos() != QoS::AtMostOnce || self.machine.session.outgoing_len() > 0;
         if answer_due && stalled.ticket.is_none() {
-            stalled.ticket = Some(self.tickets.give(None, stalled.message.payload().len()));
+            stalled.ticket = Some(self.tickets.give(None, stalled.message.len()));
         }
-        let ticket = stalled.ticket.as_ref().filter(|_| answer_due && self.tickets.may_wait());
-        let overdue = now >= stalled.until;
-        let mut dropped = 0_u64;
-        stalled.queues.retain(|queue| match queue.push(&stalled.message, ticket, overdue, &mut self.later) {
+        let offer = Offer {
+            message: &stalled.message,
+            ticket: stalled.ticket.as_ref(),
+            may_wait: answer_due && self.tickets.may_wait(),
+            overdue: now >= stalled.until,
+        };
+        let (mut dropped, mut overrun) = (0_u64, false);
+        stalled.queues.retain(|queue| match queue.push(&offer, &mut self.later) {
             Pushed::Taken => false,
             Pushed::Full => true,
             Pushed::Dropped => {
                 dropped = dropped.saturating_add(1);
                 false
             }
+            Pushed::Overrun => {
+                overrun = true;
+                true
+            }
         });
+        if overrun {
+            // It was received, so it still waits for its place; everything behind it comes again.
+            stalled.until = now.plus_millis(stalled.patience);
+            self.overrun = self.machine.is_connected();
+        }
         if dropped > 0 {
             tracing::warn!(topic = stalled.message.topic(), dropped, "a full stream did not take a message in time");
             self.statistics.dropped = self.statistics.dropped.saturating_add(dropped);
@@ -53,8 +68,9 @@ impl State {
     pub(super) fn hand_over_stalled(&mut self) {
         let Some(stalled) = self.stalled.take() else { return };
         let ticket = stalled.ticket.unwrap_or_else(|| self.tickets.give(None, 0));
+        let offer = Offer { message: &stalled.message, ticket: Some(&ticket), may_wait: true, overdue: false };
         for queue in &stalled.queues {
-            queue.push(&stalled.message, Some(&ticket), false, &mut self.later);
+            queue.push(&offer, &mut self.later);
         }
     }
 

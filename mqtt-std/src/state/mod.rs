@@ -98,6 +98,8 @@ pub(crate) struct State {
     pub(crate) routes: Routes,
     /// A message that some full streams have not taken yet. It was received, so it outlives the connection.
     pub(crate) stalled: Option<Stalled>,
+    /// A stream was full for too long: the connection is to be given up.
+    pub(crate) overrun: bool,
     pub(crate) tickets: Arc<Tickets>,
     pub(crate) early: Early,
     /// Filters whose streams are gone, until there is room for the UNSUBSCRIBE.
@@ -140,6 +142,7 @@ impl Shared {
             stall_timeout: options.stall_timeout,
             routes: Routes::default(),
             stalled: None,
+            overrun: false,
             tickets: Tickets::new(usize::from(options.in_flight).max(WAITING), options.storage),
             early: Early::new(options.keep_session),
             unwanted: Vec::new(),

@@ -5,6 +5,7 @@
 // The lints' configuration exempts test functions, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod acknowledging;
 mod blocking;
 mod cancelling;
 mod capacity;

@@ -1,0 +1,40 @@
+//! How streams of messages behave.
+
+use core::time::Duration;
+
+use super::Options;
+use crate::delivery::{Acknowledge, StreamOptions, WhenFull};
+
+pub(super) const DEFAULT: StreamOptions =
+    StreamOptions { capacity: 256, bytes: 64 << 20, acknowledge: Acknowledge::OnArrival, when_full: WhenFull::Drop };
+
+impl Options {
+    /// Sets how many messages wait in a subscription's stream; default: 256. When it is full, further messages at QoS 1 and 2
+    /// wait unacknowledged, so that the broker sends no more than [`in_flight`](Self::in_flight) allows (3.1.1: than it does by
+    /// itself). At QoS 0 nothing more is read from the broker, for at most [`stall_timeout`](Self::stall_timeout); only as long
+    /// as an acknowledgement is due, which may be what the stream's reader waits for, up to 1,024 messages are.
+    ///
+    /// [`Subscribe::capacity`](crate::Subscribe::capacity) sets it for one stream.
+    #[must_use]
+    pub const fn stream_capacity(mut self, messages: usize) -> Self {
+        self.stream.capacity = if messages == 0 { 1 } else { messages };
+        self
+    }
+
+    /// Sets how many bytes of messages wait in a subscription's stream; default: 64 MiB. Beyond that it is full; one message
+    /// may be larger. [`Subscribe::capacity_bytes`](crate::Subscribe::capacity_bytes) sets it for one stream.
+    #[must_use]
+    pub const fn stream_bytes(mut self, bytes: usize) -> Self {
+        self.stream.bytes = bytes;
+        self
+    }
+
+    /// Sets for how long a full stream may stop the reading; default: 30 s. After that the message is dropped for that
+    /// stream, as are further ones until somebody reads it, counted in [`Statistics::dropped`](crate::Statistics::dropped) and
+    /// logged; or the connection is given up: see [`Subscribe::when_full`](crate::Subscribe::when_full).
+    #[must_use]
+    pub const fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.stall_timeout = timeout;
+        self
+    }
+}
