@@ -1,11 +1,58 @@
-//! What applications test themselves with: a broker in the process, and links without sockets that behave as told.
-//! **For tests and demonstrations only**.
+//! What applications test themselves with: links without sockets that behave as told, a broker in the process, and one that
+//! says what a script says. **For tests and demonstrations only**.
+//!
+//! An application's test, with a broker and a lost connection, in no time and without a port:
+//!
+//! ```
+//! use mqtt_std::testkit::{Broker, BrokerOptions, Network};
+//! use mqtt_std::{Client, Options, QoS};
+//!
+//! // The application: it reports how often the door was opened.
+//! async fn count_openings(client: Client) -> Result<(), mqtt_std::Error> {
+//!     let mut doors = client.subscribe("door", QoS::AtLeastOnce).await?;
+//!     let mut openings = 0;
+//!     while let Some(_opening) = doors.next().await {
+//!         openings += 1;
+//!         client.publish("openings", openings.to_string()).qos(QoS::AtLeastOnce).retain().await?;
+//!     }
+//!     Ok(())
+//! }
+//!
+//! # /*
+//! #[tokio::test(start_paused = true)]
+//! # */
+//! # #[tokio::main(flavor = "current_thread")]
+//! async fn openings_are_counted_although_the_connection_is_lost() -> Result<(), Box<dyn std::error::Error>> {
+//!     # tokio::time::pause();
+//!     let network = Network::new();
+//!     let _broker = Broker::start_in(&network, BrokerOptions::new());
+//!     let options = || Options::new("broker.example", 1883).connector(network.clone());
+//!     let mut openings = Client::connect(options()).await?.subscribe("openings", QoS::AtLeastOnce).await?;
+//!     let application = tokio::spawn(count_openings(Client::connect(options()).await?));
+//!     let door = Client::connect(options()).await?;
+//!     for expected in ["1", "2", "3"] {
+//!         door.publish("door", "opened").qos(QoS::AtLeastOnce).await?;
+//!         assert_eq!(openings.next().await.ok_or("no more")?.payload_str()?, expected);
+//!         network.links().iter().for_each(|link| link.cut()); // and everybody comes back
+//!     }
+//!     application.abort();
+//!     Ok(())
+//! }
+//! # openings_are_counted_although_the_connection_is_lost().unwrap();
+//! ```
+//!
+//! (Time is paused by tokio's feature `test-util`.)
 //!
 //! # Links in memory
 //!
 //! A [`Network`] is where clients connect and servers accept, without an address; each connection is a [`Link`] with
 //! [`Conditions`]: latency, jitter, bandwidth, pieces of n bytes, a cut after n bytes, silence. Chance has a seed, and time is
 //! tokio's: on a paused clock an hour takes no time.
+//!
+//! # A broker that does what a test says
+//!
+//! A [`Script`] expects and sends packets step by step, and says which step went wrong: "step 3: expected PUBLISH a/b, got
+//! SUBSCRIBE #1 a/+ q1". [`Peer`] and [`Conversation`] do the same by hand. Both work in memory and over TCP.
 //!
 //! # The broker
 //!
@@ -47,9 +94,11 @@ mod connection;
 mod hub;
 mod link;
 mod options;
+mod peer;
 mod statistics;
 
 pub use broker::Broker;
 pub use link::{Conditions, Direction, Link, LinkEnd, Network, Reach};
 pub use options::{BrokerOptions, OverlappingSubscriptions};
+pub use peer::{Conversation, Expect, Failure, Peer, Playing, Received, Script};
 pub use statistics::Statistics;

@@ -8,10 +8,12 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::{Conditions, Link, LinkEnd};
+use crate::transport::{Connecting, Connector, Server, Stream};
 
 /// A network in memory with one server: clients connect to it, whatever address they name, over [`Link`]s.
 ///
-/// It can be cloned; all clones are one.
+/// It can be cloned; all clones are one. For a client it is a [`Connector`]:
+/// [`Options::connector`](crate::Options::connector).
 ///
 /// ```
 /// use mqtt_std::testkit::Network;
@@ -170,5 +172,11 @@ impl Network {
     pub(crate) fn forget_waiting(&self) {
         let waiting = core::mem::take(&mut self.lock().waiting);
         drop(waiting);
+    }
+}
+
+impl Connector for Network {
+    fn connect<'a>(&'a self, _: &'a Server) -> Connecting<'a> {
+        Box::pin(async move { Ok(Box::new(Self::connect(self).await?) as Box<dyn Stream>) })
     }
 }
