@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mqtt_core::QoS;
+use mqtt_core::{QoS, Storage as _};
 use tokio::sync::watch;
 
 use crate::delivery::{Queue, StreamOptions};
@@ -238,6 +238,18 @@ impl Client {
     pub(crate) fn subscription(&self, queue: &Arc<Queue>) -> Subscription {
         let (shared, queue, alive) = (Arc::clone(&self.shared), Arc::clone(queue), Arc::clone(&self.alive));
         Subscription::new(shared, queue, self.keep_session, alive)
+    }
+
+    /// The Client Identifier, perhaps the one that the broker assigned, and the Response Information that it gave.
+    pub(crate) fn identity(&self) -> (String, Option<String>) {
+        let state = self.shared.lock();
+        let identifier = state.machine.session.storage().client_identifier().to_owned();
+        (identifier, state.response_information.as_deref().map(str::to_owned))
+    }
+
+    /// Whether messages have properties, on this connection or as far as is known.
+    pub(crate) fn speaks_v5(&self) -> bool {
+        self.shared.lock().machine.connection.version().is_v5()
     }
 
     pub(crate) const fn stream_options(&self) -> StreamOptions {

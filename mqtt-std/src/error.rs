@@ -43,6 +43,8 @@ pub enum Error {
     Timeout,
     /// A blocking call on the thread that it would wait for; see [`blocking::Client::wait`](crate::blocking::Client::wait).
     Deadlock,
+    /// The message asks for no answer.
+    NotARequest,
     /// The client has been shut down, or has given up.
     Closed,
 }
@@ -74,6 +76,7 @@ impl fmt::Display for Error {
             Self::Json(error) => write!(f, "json: {error}"),
             Self::Timeout => f.write_str("not in time"),
             Self::Deadlock => f.write_str("a blocking call on the thread of the blocking clients"),
+            Self::NotARequest => f.write_str("the message asks for no answer"),
             Self::Closed => f.write_str("client is closed"),
         }
     }

@@ -36,6 +36,7 @@ mod options;
 mod payload;
 mod publish;
 mod random;
+mod request;
 mod router;
 mod state;
 mod statistics;
@@ -60,8 +61,10 @@ pub use mqtt_core::{
 pub use options::{IntoOptions, Options, Will};
 pub use payload::{Opening, PayloadFile, PayloadSource, Source};
 pub use publish::{Delivered, Publish, Receipt};
+pub use request::{Request, RequestStatistics, Requests, StartRequests};
 pub use router::{
-    AsRoute, Captures, Handled, HandlerError, InvalidPattern, InvalidPatternReason, Router, RouterStatistics, Routing,
+    AsRoute, Captures, Handled, HandlerError, InvalidPattern, InvalidPatternReason, Reply, Router, RouterStatistics,
+    Routing,
 };
 pub use statistics::Statistics;
 pub use status::{Cause, Status};

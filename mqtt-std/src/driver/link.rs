@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use mqtt_core::{Event, Framing, Instant, ProtocolVersion, ReceiveError};
+use mqtt_core::{Event, Framing, Instant, Property, ProtocolVersion, ReceiveError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, timeout, timeout_at};
 
@@ -187,6 +187,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 }
             };
             let State { machine, routes, replies, sources, statistics, stalled, tickets, early, later, .. } = state;
+            let response_information = &mut state.response_information;
             match machine.receive(now, input) {
                 Ok(Some(Event::Message(message))) => {
                     statistics.received += 1;
@@ -220,6 +221,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     statistics.connections += 1;
                     early.connected(until);
                     self.connected_at = Some(tokio::time::Instant::now());
+                    *response_information = connected.properties.iter().find_map(|property| match property {
+                        Property::ResponseInformation(text) => Some(text.into()),
+                        _ => None,
+                    });
                     self.announce = Some(present);
                 }
                 Ok(Some(Event::Skipped { message, payload_len })) => {

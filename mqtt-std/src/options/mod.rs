@@ -55,6 +55,7 @@ pub struct Options {
     pub(crate) stream: StreamOptions,
     pub(crate) stall_timeout: Duration,
     pub(crate) maximum_packet_size: u32,
+    request_response_information: bool,
 }
 
 impl Options {
@@ -89,6 +90,7 @@ impl Options {
             stream: streams::DEFAULT,
             stall_timeout: Duration::from_secs(30),
             maximum_packet_size: 16 << 20,
+            request_response_information: false,
         }
     }
 
@@ -214,6 +216,14 @@ impl Options {
         self
     }
 
+    /// Asks the broker for Response Information (5.0 §3.1.2.11.6), on which [`Client::requests`](crate::Client::requests) bases its
+    /// topic for answers; default: no.
+    #[must_use]
+    pub const fn request_response_information(mut self) -> Self {
+        self.request_response_information = true;
+        self
+    }
+
     /// The options of CONNECT in a version, and what that version cannot say. `will` is lent by
     /// [`Will::properties`].
     pub(crate) fn connect_options<'a>(
@@ -228,6 +238,7 @@ impl Options {
             .keep_alive(self.keep_alive)
             .maximum_packet_size(self.maximum_packet_size)
             .receive_maximum(self.in_flight)
+            .request_response_information(self.request_response_information)
             // Once the streams have taken them.
             .acknowledge(Acknowledge::ByApplication);
         options.user_name = self.user_name.as_deref();

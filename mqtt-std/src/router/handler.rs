@@ -6,7 +6,10 @@ use core::pin::Pin;
 use core::task::Poll;
 use std::panic::catch_unwind;
 
+use bytes::Bytes;
+
 use super::Captures;
+use crate::client::Client;
 use crate::message::Message;
 
 /// An error of a handler: it is logged.
@@ -33,8 +36,37 @@ impl<E: Into<HandlerError>> Handled for Result<(), E> {
     }
 }
 
+/// What a handler of requests may return: the payload of the answer, or a result of it. An error is not answered; it counts
+/// and is logged.
+pub trait Reply {
+    /// The payload.
+    ///
+    /// # Errors
+    /// That of the handler.
+    fn reply(self) -> Result<Bytes, HandlerError>;
+}
+
+impl<R: Into<Bytes>, E: Into<HandlerError>> Reply for Result<R, E> {
+    fn reply(self) -> Result<Bytes, HandlerError> {
+        self.map(Into::into).map_err(Into::into)
+    }
+}
+
+macro_rules! payloads {
+    ($($payload:ty),*) => {$(
+        impl Reply for $payload {
+            fn reply(self) -> Result<Bytes, HandlerError> {
+                Ok(self.into())
+            }
+        }
+    )*};
+}
+
+payloads!(Bytes, Vec<u8>, String, &'static str, &'static [u8]);
+
 /// A message on its way to a handler.
 pub(super) struct Call {
+    pub(super) client: Client,
     pub(super) message: Message,
     pub(super) captures: Captures,
 }

@@ -41,10 +41,11 @@ use std::sync::Arc;
 use mqtt_core::QoS;
 
 use crate::message::Message;
+use crate::request::REQUEST;
 use handler::{Call, Handler};
 use pattern::Pattern;
 
-pub use handler::{Handled, HandlerError};
+pub use handler::{Handled, HandlerError, Reply};
 pub use pattern::{Captures, InvalidPattern, InvalidPatternReason};
 pub use run::Routing;
 
@@ -110,6 +111,40 @@ impl Router {
                 Box::pin(core::future::ready(handled))
             }),
         )
+    }
+
+    /// Adds a handler of requests, whose value is the answer: see [`Client::respond`](crate::Client::respond).
+    ///
+    /// Requests of 3.1.1 have a longer topic (see [`Requests`](crate::Requests)), so the pattern with `/request/#` behind it is
+    /// subscribed to as well; a pattern that ends with `#` or `{rest..}` covers it, and takes in all of that topic. A message that asks for
+    /// no answer is handled, and the value dropped.
+    ///
+    /// # Errors
+    /// As for [`on`](Self::on).
+    pub fn on_request<F, H>(mut self, pattern: impl AsRoute, handler: H) -> Result<Self, InvalidPattern>
+    where
+        H: Fn(Message, Captures) -> F + Send + Sync + 'static,
+        F: Future<Output: Reply> + Send + 'static,
+    {
+        let handler: Arc<Handler> = Arc::new(move |call: Call| {
+            let Call { client, message, captures } = call;
+            let future = handler(message.clone(), captures);
+            Box::pin(async move {
+                let payload = future.await.reply()?;
+                match client.respond(&message, payload) {
+                    Ok(publish) => drop(publish.send().await?),
+                    Err(error) => tracing::debug!(%error, topic = message.topic(), "no answer"),
+                }
+                Ok(())
+            })
+        });
+        let (text, qos) = pattern.as_route();
+        let pattern = Pattern::parse(text)?;
+        if !pattern.has_tail() {
+            self = self.add((format!("{text}{REQUEST}#"), qos), Arc::clone(&handler))?;
+        }
+        self.routes.push(Arc::new(Route { pattern: Arc::new(pattern), qos, handler }));
+        Ok(self)
     }
 
     /// Sets the handler of what matches no pattern: it gets every message of the client that no other stream takes.

@@ -60,6 +60,11 @@ impl Pattern {
         &self.filter
     }
 
+    /// Tells whether it has a wildcard for all that follows.
+    pub(crate) fn has_tail(&self) -> bool {
+        self.wildcards.last().is_some_and(|wildcard| wildcard.tail)
+    }
+
     pub(crate) fn matches(&self, topic: TopicName<'_>) -> bool {
         TopicFilter::new(&self.filter).is_ok_and(|filter| filter.matches(topic))
     }

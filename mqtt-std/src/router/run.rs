@@ -45,7 +45,7 @@ impl Router {
             counters: Arc::clone(&self.counters),
         };
         let concurrency = self.concurrency.map_or(1, NonZeroUsize::get);
-        Ok(Routing { stream, table: Arc::new(table), concurrency })
+        Ok(Routing { client: client.clone(), stream, table: Arc::new(table), concurrency })
     }
 
     /// Each once, with the highest QoS that a route has for it.
@@ -65,6 +65,7 @@ impl Router {
 /// A router that has subscribed; dropped, it unsubscribes as a [`Subscription`] does.
 #[must_use = "a router routes nothing until it runs"]
 pub struct Routing {
+    client: Client,
     stream: Subscription,
     table: Arc<Table>,
     concurrency: usize,
@@ -78,7 +79,7 @@ impl Routing {
     pub async fn run(mut self) {
         let mut running = JoinSet::new();
         while let Some(message) = self.stream.next().await {
-            let call = Arc::clone(&self.table).call(message);
+            let call = Arc::clone(&self.table).call(self.client.clone(), message);
             if self.concurrency == 1 {
                 call.await;
                 continue;
@@ -108,7 +109,7 @@ struct Table {
 
 impl Table {
     /// Calls the handlers of a message, one after the other.
-    async fn call(self: Arc<Self>, message: Message) {
+    async fn call(self: Arc<Self>, client: Client, message: Message) {
         let mut matched = false;
         for route in &self.routes {
             let matches = TopicName::new(message.topic()).is_ok_and(|topic| route.pattern.matches(topic));
@@ -117,7 +118,7 @@ impl Table {
             }
             matched = true;
             let captures = Captures::new(message.clone(), Some(Arc::clone(&route.pattern)));
-            let call = Call { message: message.clone(), captures };
+            let call = Call { client: client.clone(), message: message.clone(), captures };
             self.count(contained(&*route.handler, call).await, route.pattern.filter());
             if self.first_match {
                 break;
@@ -129,7 +130,7 @@ impl Table {
         count(&self.counters.unmatched);
         if let Some(handler) = &self.fallback {
             let captures = Captures::new(message.clone(), None);
-            self.count(contained(&**handler, Call { message, captures }).await, "fallback");
+            self.count(contained(&**handler, Call { client, message, captures }).await, "fallback");
         }
     }
 

@@ -108,6 +108,8 @@ pub(crate) struct State {
     /// When messages are looked at for their expiry next; only while some may wait that have one.
     pub(crate) expiry_check: Option<Instant>,
     pub(crate) statistics: Statistics,
+    /// The basis for Response Topics that the broker gave, of the latest connection.
+    pub(crate) response_information: Option<Box<str>>,
     driver: Option<Waker>,
     /// What is left for when the lock is free.
     pub(crate) later: Later,
@@ -149,6 +151,7 @@ impl Shared {
             keep_session: options.keep_session,
             expiry_check: None,
             statistics: Statistics::default(),
+            response_information: None,
             driver: None,
             later: Later::default(),
             shutdown: None,

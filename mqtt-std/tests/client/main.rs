@@ -15,6 +15,7 @@ mod one_shots;
 mod properties;
 mod receipts;
 mod reconnecting;
+mod requests;
 mod routing;
 mod runtimes;
 mod secrets;

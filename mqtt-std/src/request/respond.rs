@@ -1,0 +1,43 @@
+//! Answering.
+
+use bytes::Bytes;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::message::Message;
+use crate::publish::Publish;
+
+/// Stands between a topic and the topic for the answer, where the message cannot tell it otherwise.
+pub(crate) const REQUEST: &str = "/request/";
+
+impl Client {
+    /// Prepares the answer to a request: a message to its Response Topic with its Correlation Data, at its QoS; or to the topic that
+    /// its own topic names, as a request of 3.1.1 does (see [`Requests`](crate::Requests)).
+    ///
+    /// ```no_run
+    /// # async fn f(client: mqtt_std::Client) -> Result<(), mqtt_std::Error> {
+    /// # let mut requests = client.subscribe("pump/start", mqtt_std::QoS::AtLeastOnce).await?;
+    /// while let Some(request) = requests.next().await {
+    ///     client.respond(&request, "it runs")?.await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotARequest`]: it asks for no answer.
+    pub fn respond<'a>(&'a self, request: &'a Message, payload: impl Into<Bytes>) -> Result<Publish<'a>, Error> {
+        let publish = match request.response_topic() {
+            Some(topic) => self.publish(topic, payload),
+            None => {
+                let (_, topic) = request.topic().rsplit_once(REQUEST).ok_or(Error::NotARequest)?;
+                self.publish(topic, payload)
+            }
+        };
+        let publish = publish.qos(request.qos());
+        Ok(match request.correlation_data() {
+            Some(data) => publish.correlation_data(data),
+            None => publish,
+        })
+    }
+}
