@@ -114,6 +114,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, mut sleep: Pin<&mut Sleep>) -> Poll<End> {
+        // What has arrived counts before the time that has passed: while the machine was suspended, say.
+        if let Err(error) = self.poll_read(cx) {
+            return Poll::Ready(End::Failed(error));
+        }
         loop {
             if let Some(end) = self.work(cx) {
                 return Poll::Ready(end);

@@ -3,6 +3,8 @@
 // The lints' configuration exempts test functions, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod cuts;
 mod network;
 mod script;
+mod silence;
 mod support;
