@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mqtt_core::{QoS, Storage as _};
-use tokio::sync::watch;
+use mqtt_core::{QoS, Storage as _, UsageError};
+use tokio::sync::{oneshot, watch};
 
 use crate::delivery::{Queue, StreamOptions};
 use crate::driver::Driver;
@@ -49,7 +49,7 @@ impl Drop for Alive {
 }
 
 impl Client {
-    /// Connects, and fails if the first attempt does; later the client reconnects by itself.
+    /// Connects, and fails if the first attempt does, at each server; later the client reconnects by itself.
     ///
     /// `options` is an address (`mqtt://localhost`, see [`Options`](crate::Options)) or options.
     ///
@@ -63,11 +63,11 @@ impl Client {
         loop {
             match &*status.borrow_and_update() {
                 Status::Connected { .. } => break,
-                Status::Connecting => {}
-                Status::Waiting { error, .. } | Status::Closed { error: Some(error) } => {
+                Status::Connecting { .. } => {}
+                Status::Waiting { error, .. } | Status::Closed { error: Some(error), .. } => {
                     return Err(error.to_error());
                 }
-                Status::Closed { error: None } => return Err(Error::Closed),
+                Status::Closed { error: None, .. } => return Err(Error::Closed),
             }
             status.changed().await.map_err(|_| Error::Closed)?;
         }
@@ -112,7 +112,7 @@ impl Client {
             will.check()?;
         }
         let shared = Shared::new(&options);
-        let (sender, status) = watch::channel(Status::Connecting);
+        let (sender, status) = watch::channel(Status::Connecting { server: options.server.clone(), attempt: 0 });
         let client = Self {
             shared: Arc::clone(&shared),
             status,
@@ -258,6 +258,29 @@ impl Client {
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// Authenticates anew over the connection there is (5.0 §4.12.1), with the
+    /// [authenticator](crate::Options::authenticator): credentials that expire are renewed so. Waits for the server's answer.
+    ///
+    /// Dropped half-way, it goes on all the same. One that is under way answers those who ask in the meantime.
+    ///
+    /// # Errors
+    /// `Usage(NotConnected)`; `Usage(NoAuthentication)` without an authenticator; [`Error::Authentication`], after which the
+    /// connection is ended; [`Error::ConnectionLost`] if it ends in the meantime, as it does when the server refuses.
+    pub async fn reauthenticate(&self) -> Result<(), Error> {
+        let answer = self.shared.command(|state, _| {
+            if state.closed {
+                return Err(Error::Closed);
+            }
+            if !state.machine.is_connected() {
+                return Err(Error::Usage(UsageError::NotConnected));
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.reauthentications.push(sender);
+            Ok(receiver)
+        })?;
+        answer.await.map_err(|_| Error::Closed)?
     }
 
     /// The state of the connection, to be watched.

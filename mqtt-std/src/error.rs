@@ -1,6 +1,7 @@
 //! What can go wrong, and whose fault it is.
 
 use core::fmt;
+use std::sync::Arc;
 
 use mqtt_core::{ConnectionError, InvalidTopicFilter, InvalidTopicName, Outcome, UsageError};
 
@@ -24,10 +25,18 @@ pub enum Error {
     Transport(TransportError),
     /// An attempt to connect took too long.
     ConnectTimeout,
+    /// The broker took nothing of what waited to be sent, for [`Options::write_timeout`](crate::Options::write_timeout).
+    WriteTimeout,
     /// The broker closed the connection.
     ConnectionLost,
     /// The connection failed, or the broker refused it.
     Connection(ConnectionError),
+    /// Another client uses the same Client Identifier.
+    TakenOver,
+    /// There are no credentials to connect with.
+    Credentials(ProviderError),
+    /// Enhanced authentication failed on this side.
+    Authentication(ProviderError),
     /// The broker refused the message or the subscription.
     Rejected(Answer),
     /// The message has another end than an acknowledgement.
@@ -47,6 +56,8 @@ pub enum Error {
     NotARequest,
     /// The client has been shut down, or has given up.
     Closed,
+    /// The client's task panicked.
+    Panicked,
 }
 
 impl fmt::Display for Error {
@@ -58,8 +69,12 @@ impl fmt::Display for Error {
             Self::Usage(error) => error.fmt(f),
             Self::Transport(error) => error.fmt(f),
             Self::ConnectTimeout => f.write_str("no connection in time"),
+            Self::WriteTimeout => f.write_str("the broker takes nothing more"),
             Self::ConnectionLost => f.write_str("the broker closed the connection"),
             Self::Connection(error) => error.fmt(f),
+            Self::TakenOver => f.write_str("another client seems to use the same client identifier"),
+            Self::Credentials(error) => write!(f, "no credentials: {error}"),
+            Self::Authentication(error) => write!(f, "authentication failed: {error}"),
             Self::Rejected(answer) => write!(f, "rejected by the broker: {answer}"),
             Self::NotDelivered(outcome) => match outcome {
                 Outcome::NotSent => f.write_str("not sent"),
@@ -67,6 +82,7 @@ impl fmt::Display for Error {
                 Outcome::Expired => f.write_str("expired before it was sent"),
                 Outcome::Refused(error) => error.fmt(f),
                 Outcome::SourceFailed => f.write_str("source of the payload failed"),
+                Outcome::GivenUp => f.write_str("given up: each connection on which it was sent has died"),
                 Outcome::StoreFailed => f.write_str("message could not be stored"),
                 _ => f.write_str("not delivered"),
             },
@@ -78,6 +94,7 @@ impl fmt::Display for Error {
             Self::Deadlock => f.write_str("a blocking call on the thread of the blocking clients"),
             Self::NotARequest => f.write_str("the message asks for no answer"),
             Self::Closed => f.write_str("client is closed"),
+            Self::Panicked => f.write_str("the client's task panicked"),
         }
     }
 }
@@ -90,10 +107,54 @@ impl core::error::Error for Error {
             Self::Usage(error) => Some(error),
             #[cfg(feature = "serde")]
             Self::Json(error) => Some(error),
+            Self::Credentials(error) | Self::Authentication(error) => error.source(),
             _ => None,
         }
     }
 }
+
+/// An error that code of the application returned, or its panic.
+#[derive(Clone)]
+pub struct ProviderError(Arc<dyn core::error::Error + Send + Sync>);
+
+impl ProviderError {
+    pub(crate) fn new(error: impl Into<Box<dyn core::error::Error + Send + Sync>>) -> Self {
+        Self(error.into().into())
+    }
+
+    /// The error itself, to be looked into.
+    #[must_use]
+    pub fn get(&self) -> &(dyn core::error::Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProviderError({:?})", self.0.to_string())
+    }
+}
+
+impl core::error::Error for ProviderError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+/// Equal is what looks equal.
+impl PartialEq for ProviderError {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for ProviderError {}
 
 impl From<UsageError> for Error {
     fn from(error: UsageError) -> Self {

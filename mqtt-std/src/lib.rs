@@ -19,14 +19,39 @@
 //! Every rule about MQTT is in the core; this crate moves bytes, waits and routes. What it has so far: TCP, publish at every
 //! QoS with receipts, bounded streams that push back to the broker, reconnecting with resubscription, wills, sessions.
 //!
+//! # What is logged
+//!
+//! Events of [`tracing`] tell what the client does. Their fields keep their names:
+//!
+//! | field | what it is |
+//! | --- | --- |
+//! | `client` | the Client Identifier |
+//! | `server` | the server's address, without user and password |
+//! | `version` | the protocol level that is spoken: 5, 4 (3.1.1) or 3 (3.1) |
+//! | `session_present` | the broker has resumed the session |
+//! | `cause` | why a connection ended or an attempt failed, see [`Cause`] |
+//! | `attempt` | how many rounds over all servers have failed since the last stable connection |
+//! | `retry_in` | how long it is until the next attempt |
+//! | `times` | how many connections in a row another client seems to have ended |
+//! | `reason` | a Reason Code |
+//! | `reference` | a Server Reference |
+//! | `topic`, `filter` | those of the message or the subscription |
+//! | `dropped` | how many streams a message was dropped for |
+//!
+//! "connecting", "connected", "connection failed, trying again", "connection failed, giving up" and "closed" are the states;
+//! what is lost, dropped, given up or refused is a warning. Payloads, passwords and authentication data are never logged.
+//!
 //! # Features
 //!
+//! `scram`: enhanced authentication by SCRAM-SHA-256.
 //! `serde`: messages as JSON.
 //! `testkit`: a small broker in the process, for tests and demonstrations.
 
 mod answer;
+pub mod authentication;
 pub mod blocking;
 mod client;
+mod contain;
 mod delivery;
 mod driver;
 mod error;
@@ -52,13 +77,16 @@ pub mod transport;
 pub use answer::Answer;
 pub use client::{Client, Run, Shutdown};
 pub use delivery::{Acknowledge, Stale, WhenFull};
-pub use error::{Error, InvalidUrl};
+pub use error::{Error, InvalidUrl, ProviderError};
 pub use message::Message;
 pub use mqtt_core::{
     Backoff, CleanStart, ConnectionError, ErrorClass, Fallback, Loss, Outcome, Properties, Property, ProtocolVersion,
-    QoS, ReasonCode, RetainHandling, TopicAliasUse, UsageError,
+    QoS, ReasonCode, RetainHandling, ServerLimits, TopicAliasUse, UsageError,
 };
-pub use options::{IntoOptions, Options, Will};
+pub use options::{
+    Credentials, CredentialsError, CredentialsProvider, CredentialsRequest, FetchingCredentials, IntoOptions, Options,
+    Redirects, Will,
+};
 pub use payload::{Opening, PayloadFile, PayloadSource, Source};
 pub use publish::{Delivered, Publish, Receipt};
 pub use request::{Request, RequestStatistics, Requests, StartRequests};
@@ -67,7 +95,7 @@ pub use router::{
     Routing,
 };
 pub use statistics::Statistics;
-pub use status::{Cause, Status};
+pub use status::{Accepted, Cause, Explanation, Status};
 pub use subscribe::Subscribe;
 pub use subscription::Subscription;
 

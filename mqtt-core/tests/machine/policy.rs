@@ -245,7 +245,7 @@ fn clients_that_throw_each_other_out_are_found() {
     let taken_over = ConnectionError::Disconnected(ReasonCode::SESSION_TAKEN_OVER);
     let lost = ConnectionError::TransportLost;
     let mut rivalry = Rivalry::default();
-    for (error, briefly, in_a_row) in [
+    for (error, without_reason, in_a_row) in [
         (taken_over, false, 1),
         (taken_over, true, 2),
         (lost, false, 0),
@@ -257,7 +257,7 @@ fn clients_that_throw_each_other_out_are_found() {
         (lost, true, 0),
         (taken_over, false, 2),
     ] {
-        assert_eq!(rivalry.connection_ended(error, briefly), in_a_row, "{error} {briefly}");
+        assert_eq!(rivalry.connection_ended(error, without_reason), in_a_row, "{error} {without_reason}");
     }
     rivalry.calm();
     assert_eq!(rivalry, Rivalry::NONE);

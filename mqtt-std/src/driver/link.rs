@@ -5,16 +5,21 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::{Buf, BytesMut};
 use mqtt_core::{Event, Framing, Instant, Property, ProtocolVersion, ReceiveError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, timeout, timeout_at};
 
+use super::authenticate;
+use super::leap::Watch;
+use super::talk::Talk;
 use crate::answer::Answer;
+use crate::error::Error;
 use crate::message::Message;
 use crate::state::{Shared, Stalled, State};
-use crate::status::Cause;
+use crate::status::{Accepted, Cause, Explanation, Greeting};
 
 /// How a connection ended.
 #[derive(Clone, Debug)]
@@ -25,14 +30,32 @@ pub(crate) enum End {
     Failed(Cause),
 }
 
+/// How a connection ended, and what else is known of it.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) end: End,
+    /// For how long it stood since CONNACK, if there was one.
+    pub(crate) stood: Option<Duration>,
+    /// What the broker said about its end.
+    pub(crate) explanation: Option<Explanation>,
+}
+
 /// A transport and what was read from it.
 pub(crate) struct Link<T> {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     transport: T,
     framing: Framing,
     input: BytesMut,
     maximum_packet_size: usize,
     stall_timeout: Duration,
+    write_timeout: Duration,
+    /// Since when the transport takes nothing of what waits.
+    blocked_since: Option<tokio::time::Instant>,
+    /// How long the server may take for its next word in a re-authentication.
+    pub(super) answer_timeout: Duration,
+    pub(super) talk: Option<Talk>,
+    watch: Watch,
+    explanation: Option<Explanation>,
     connected_at: Option<tokio::time::Instant>,
     disconnecting: bool,
     /// It ends because this side wants it to, and why.
@@ -40,9 +63,9 @@ pub(crate) struct Link<T> {
     /// The connection failed, and until when the last packets may take to leave.
     last_words_until: Option<tokio::time::Instant>,
     session_ends: bool,
-    /// CONNACK is to be told of, and whether the session is present.
-    announce: Option<bool>,
-    on_connected: Box<dyn FnMut(bool) + Send>,
+    /// CONNACK is to be told of.
+    announce: Option<Greeting>,
+    on_connected: Box<dyn FnMut(bool, Accepted) + Send>,
 }
 
 /// What a link needs to know beside its transport.
@@ -50,10 +73,14 @@ pub(crate) struct LinkOptions {
     pub(crate) version: ProtocolVersion,
     pub(crate) maximum_packet_size: usize,
     pub(crate) stall_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
     /// DISCONNECT ends the session.
     pub(crate) session_ends: bool,
+    /// The conversation that CONNECT has begun.
+    pub(crate) talk: Option<Talk>,
     /// Told of CONNACK and whether the session is present.
-    pub(crate) on_connected: Box<dyn FnMut(bool) + Send>,
+    pub(crate) on_connected: Box<dyn FnMut(bool, Accepted) + Send>,
 }
 
 /// At least this much room before each read.
@@ -71,6 +98,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             input: BytesMut::new(),
             maximum_packet_size: options.maximum_packet_size,
             stall_timeout: options.stall_timeout,
+            write_timeout: options.write_timeout,
+            blocked_since: None,
+            answer_timeout: options.answer_timeout,
+            talk: options.talk,
+            watch: Watch::new(SystemTime::now(), tokio::time::Instant::now()),
+            explanation: None,
             connected_at: None,
             disconnecting: false,
             ending: None,
@@ -81,8 +114,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
     }
 
-    /// Drives the connection to its end; tells also for how long it stood since CONNACK.
-    pub(crate) async fn run(mut self) -> (End, Duration) {
+    /// Drives the connection to its end.
+    pub(crate) async fn run(mut self) -> Ended {
         let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
         let end = core::future::poll_fn(|cx| self.poll(cx, sleep.as_mut())).await;
         let disconnected = match &end {
@@ -94,7 +127,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if disconnected && self.shared.lock().outbox.is_empty() {
             self.close().await;
         }
-        (end, self.connected_at.map_or(Duration::ZERO, |since| since.elapsed()))
+        authenticate::answer(&self.shared, || Err(Error::ConnectionLost));
+        let stood = self.connected_at.map(|since| since.elapsed());
+        Ended { end, stood, explanation: self.explanation.take() }
     }
 
     /// Lets the DISCONNECT arrive: a socket that is closed with unread bytes resets the connection, and what was written may
@@ -122,9 +157,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             if let Some(end) = self.work(cx) {
                 return Poll::Ready(end);
             }
-            let moved = match (self.poll_write(cx), self.poll_read(cx)) {
-                (Err(error), _) | (_, Err(error)) => return Poll::Ready(End::Failed(error)),
-                (Ok(wrote), Ok(read)) => wrote | read,
+            let moved = match (self.converse(cx), self.poll_write(cx), self.poll_read(cx)) {
+                (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => return Poll::Ready(End::Failed(error)),
+                (Ok(said), Ok(wrote), Ok(read)) => said | wrote | read,
             };
             if moved {
                 continue;
@@ -140,6 +175,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
+            self.look_at_the_clock();
+        }
+    }
+
+    /// Where the machine slept, the link may be dead: better ask at once.
+    fn look_at_the_clock(&mut self) {
+        if self.watch.has_leapt(SystemTime::now(), tokio::time::Instant::now()) {
+            tracing::info!("the clock has leapt: asking the broker for a sign of life");
+            // Not connected: there is a deadline for that.
+            let _ = self.shared.lock().machine.ping();
         }
     }
 
@@ -167,12 +212,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         state.resolve_outcomes();
         let end = self.check_end(&mut state);
         let lighter = state.load().is_lighter_than(load);
+        let limits = *state.machine.limits();
         drop(state);
-        if let Some(session_present) = self.announce.take() {
-            (self.on_connected)(session_present);
+        if let Some(greeting) = self.announce.take() {
+            (self.on_connected)(greeting.session_present, greeting.with_limits(limits));
         }
         if lighter {
-            shared.room.notify_waiters();
+            shared.room_was_made();
         }
         end
     }
@@ -190,6 +236,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     break;
                 }
             };
+            if let Some(talk) = &mut self.talk {
+                if talk.holds(&input, state.machine.is_connected()) {
+                    break;
+                }
+            }
             let State { machine, routes, replies, sources, statistics, stalled, tickets, early, later, .. } = state;
             let response_information = &mut state.response_information;
             match machine.receive(now, input) {
@@ -221,7 +272,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     later.due.extend(replies.answered(packet_identifier, reason_codes, properties));
                 }
                 Ok(Some(Event::Connected(connected))) => {
-                    let present = connected.session_present;
                     statistics.connections += 1;
                     early.connected(until);
                     self.connected_at = Some(tokio::time::Instant::now());
@@ -229,7 +279,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                         Property::ResponseInformation(text) => Some(text.into()),
                         _ => None,
                     });
-                    self.announce = Some(present);
+                    self.announce = Some(Greeting::new(connected.session_present, connected.properties));
+                }
+                Ok(Some(Event::Refused(connack))) => {
+                    self.explanation = Some(Explanation::new(connack.reason_code, connack.properties));
+                }
+                Ok(Some(Event::Disconnected(disconnect))) => {
+                    self.explanation = Some(Explanation::new(disconnect.reason_code, disconnect.properties));
+                }
+                Ok(Some(Event::Authentication(auth))) => {
+                    if let Some(talk) = &mut self.talk {
+                        talk.hear(auth.reason_code, auth.properties);
+                    }
                 }
                 Ok(Some(Event::Skipped { message, payload_len })) => {
                     tracing::warn!(topic = %message.topic, payload_len, "message is too large and was skipped");
@@ -278,7 +339,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if shutdown.is_some_and(|deadline| now >= deadline) {
             return Some(End::Shutdown);
         }
-        if let Some(cause) = self.ending.take() {
+        if self.blocked_since.is_some_and(|since| now >= since + self.write_timeout) {
+            return Some(End::Failed(Cause::WriteTimeout));
+        }
+        if let Some(cause) = self.ending.take().or_else(|| self.check_answer(now)) {
             return Some(End::Failed(cause));
         }
         let error = failure.filter(|_| !self.disconnecting)?;
@@ -291,6 +355,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
         let mut state = self.shared.lock();
         if state.outbox.remaining() == 0 {
+            self.blocked_since = None;
             let _ = Pin::new(&mut self.transport).poll_flush(cx).map_err(io_cause)?;
             return Ok(false);
         }
@@ -299,13 +364,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         match Pin::new(&mut self.transport).poll_write_vectored(cx, &slices) {
             Poll::Ready(Ok(0)) => Err(Cause::ConnectionLost),
             Poll::Ready(Ok(len)) => {
+                self.blocked_since = None;
                 let now = self.shared.now();
                 state.outbox.advance(len);
                 state.machine.transmitted(now, len);
                 Ok(true)
             }
             Poll::Ready(Err(error)) => Err(io_cause(error)),
-            Poll::Pending => Ok(false),
+            Poll::Pending => {
+                self.blocked_since.get_or_insert_with(tokio::time::Instant::now);
+                Ok(false)
+            }
         }
     }
 
@@ -339,7 +408,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let stall = state.stalled.as_ref().map(|stalled| stalled.until);
         let moments = [machine, stall, state.early.deadline(), state.expiry_check];
         let moments = moments.into_iter().flatten().map(|moment| self.shared.at(moment));
-        moments.chain(state.shutdown).chain(self.last_words_until).min()
+        let blocked = self.blocked_since.map(|since| since + self.write_timeout);
+        let answer = self.talk.as_ref().and_then(|talk| talk.until);
+        // Without a Keep Alive nobody asks whether the link is alive.
+        let watch = machine.map(|_| self.watch.due());
+        moments.chain(state.shutdown).chain(self.last_words_until).chain(blocked).chain(answer).chain(watch).min()
     }
 }
 

@@ -1,39 +1,51 @@
 //! The task behind a client: one connection after another.
 
+mod attempt;
+mod authenticate;
+mod idle;
+mod leap;
 mod link;
 mod outbox;
+mod servers;
+mod talk;
 
 pub(crate) use outbox::Outbox;
 
-use core::future::Future;
-use core::task::{Poll, Waker};
 use core::time::Duration;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
-use mqtt_core::{Attempt, ConnectionError, ErrorClass, Loss, ProtocolVersion};
+use mqtt_core::{Attempt, ConnectionError, ErrorClass, ProtocolVersion, ReasonCode, Rivalry};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-use link::{End, Link, LinkOptions};
+use attempt::Begun;
+use link::{End, Ended, Link, LinkOptions};
+use servers::Servers;
 
+use crate::contain::contain;
 use crate::error::Error;
 use crate::options::Options;
 use crate::state::Shared;
-use crate::status::{Cause, Status};
+use crate::status::{Cause, Explanation, Status};
+use crate::transport::Server;
 
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     _close: CloseOnDrop,
     options: Options,
     status: Arc<watch::Sender<Status>>,
-    /// The version that the broker speaks, as far as is known.
-    version: ProtocolVersion,
+    servers: Servers,
     /// The transport of the latest attempt was made.
     dialled: bool,
-    /// How long the latest connection stood since CONNACK.
-    stood: Duration,
-    /// The number of the latest failure since the last stable connection, from 0.
+    /// The number of the latest round of failures since the last stable connection, from 0.
     attempt: Option<u32>,
+    /// What kind of errors this round over all servers has had.
+    round: Option<ErrorClass>,
+    rivalry: Rivalry,
+    /// Something was unanswered when the latest connection ended.
+    owed: bool,
+    /// The provider is to be told.
+    refused_credentials: Option<ReasonCode>,
 }
 
 /// Every wait resolves, however the task ends, and if it never begins: a runtime may be gone at any time.
@@ -41,187 +53,259 @@ struct CloseOnDrop(Arc<Shared>, Arc<watch::Sender<Status>>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.1.send_if_modified(|status| {
-            let open = !matches!(status, Status::Closed { .. });
-            if open {
-                *status = Status::Closed { error: None };
-            }
-            open
+        let error = std::thread::panicking().then_some(Cause::Panicked);
+        // What it wakes is the application's code.
+        let _ = contain(|| {
+            self.1.send_if_modified(|status| {
+                let open = !matches!(status, Status::Closed { .. });
+                if open {
+                    *status = Status::closed(error, None);
+                }
+                open
+            })
         });
-        self.0.close();
+        let _ = contain(|| self.0.close());
     }
 }
 
-impl Driver {
-    pub(crate) fn new(shared: Arc<Shared>, options: Options, status: watch::Sender<Status>) -> Self {
-        let (version, status) = (options.version, Arc::new(status));
-        let close = CloseOnDrop(Arc::clone(&shared), Arc::clone(&status));
-        Self { shared, _close: close, options, status, version, dialled: false, stood: Duration::ZERO, attempt: None }
-    }
-
-    pub(crate) async fn run(mut self) -> Result<(), Error> {
-        let error = loop {
-            match self.connection().await {
-                End::Shutdown => break None,
-                End::Failed(cause) => match self.after(&cause) {
-                    Next::Now => {}
-                    Next::Never => break Some(cause),
-                    Next::After(delay) => {
-                        tracing::info!(%cause, ?delay, "connection failed, trying again");
-                        self.status.send_replace(Status::Waiting { error: cause, retry_in: delay });
-                        if self.unless_shut_down(tokio::time::sleep(delay)).await.is_none() {
-                            break None;
-                        }
-                    }
-                },
-            }
-        };
-        // First, so that who waits for the end finds it there.
-        self.status.send_replace(Status::Closed { error: error.clone() });
-        self.shared.close();
-        error.map_or(Ok(()), |cause| Err(cause.to_error()))
-    }
-
-    /// One connection, from its attempt to its end.
-    async fn connection(&mut self) -> End {
-        self.status.send_replace(Status::Connecting);
-        self.dialled = false;
-        self.stood = Duration::ZERO;
-        let attempt = self.options.dial.connect(&self.options.server);
-        let attempt = tokio::time::timeout(self.options.connect_timeout, attempt);
-        let transport = match self.unless_shut_down(attempt).await {
-            Some(Ok(Ok(transport))) => transport,
-            Some(Ok(Err(error))) => return End::Failed(Cause::Transport(error.into())),
-            Some(Err(_)) => return End::Failed(Cause::ConnectTimeout),
-            None => return End::Shutdown,
-        };
-        self.dialled = true;
-        let loss = match self.begin() {
-            Ok(loss) => loss,
-            Err(cause) => return End::Failed(cause),
-        };
-        let link = Link::new(Arc::clone(&self.shared), transport, self.link_options(loss));
-        let (end, stood) = link.run().await;
-        self.stood = stood;
-        let mut state = self.shared.lock();
-        state.machine.transport_lost();
-        state.clear_outbox();
-        end
-    }
-
-    /// Writes CONNECT.
-    fn begin(&self) -> Result<Loss, Cause> {
-        let will_properties = self.options.will.as_ref().map(crate::options::Will::properties).unwrap_or_default();
-        let (options, loss) = self.options.connect_options(self.version, &will_properties);
-        self.shared.command(|state, now| state.connect(now, &options)).map_err(Cause::Usage)?;
-        // What it was about to renew takes no room now.
-        self.shared.room.notify_waiters();
-        Ok(loss)
-    }
-
-    fn link_options(&self, loss: Loss) -> LinkOptions {
-        let (status, version) = (Arc::clone(&self.status), self.version);
-        LinkOptions {
-            version,
-            maximum_packet_size: self.options.maximum_packet_size as usize,
-            stall_timeout: self.options.stall_timeout,
-            session_ends: !self.options.keep_session && self.options.session_expiry_interval != 0,
-            on_connected: Box::new(move |session_present| {
-                status.send_replace(Status::Connected { version, session_present, loss });
-            }),
-        }
-    }
-
-    /// What the core's policy says comes next.
-    fn after(&mut self, cause: &Cause) -> Next {
-        let attempt = match cause {
-            Cause::Connection(ConnectionError::Refused(reason)) => Some(Attempt::Refused(*reason)),
-            Cause::ConnectionLost | Cause::Transport(_) if self.dialled && !self.was_connected() => {
-                Some(Attempt::ClosedWithoutConnack)
-            }
-            _ => None,
-        };
-        let other = attempt.and_then(|attempt| self.options.fallback.next_version(self.version, attempt));
-        if let Some(version) = other {
-            self.version = version;
-            return Next::Now;
-        }
-        let class = match cause {
-            Cause::Connection(error) => ErrorClass::of_error(*error),
-            Cause::Usage(_) => ErrorClass::Stop,
-            Cause::Transport(error) => error.class(),
-            Cause::ConnectTimeout | Cause::ConnectionLost | Cause::Overrun => ErrorClass::Retry,
-        };
-        let stood = u64::try_from(self.stood.as_millis()).unwrap_or(u64::MAX);
-        let attempt = self.attempt.map_or(0, |attempt| self.options.backoff.next_attempt(attempt, stood));
-        self.attempt = Some(attempt);
-        let delay = self.options.backoff.delay(class, attempt, crate::random::seed());
-        delay.map_or(Next::Never, |delay| Next::After(Duration::from_millis(u64::from(delay))))
-    }
-
-    fn was_connected(&self) -> bool {
-        matches!(*self.status.borrow(), Status::Connected { .. })
-    }
-
-    /// Waits for something that needs no connection; `None`: the client is shut down first, and everything is delivered or
-    /// the time for that is over.
-    async fn unless_shut_down<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = core::pin::pin!(future);
-        let mut sleep = core::pin::pin!(tokio::time::sleep(Duration::ZERO));
-        core::future::poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(value) = future.as_mut().poll(cx) {
-                    return Poll::Ready(Some(value));
-                }
-                let deadline = match self.idle(cx.waker()) {
-                    Idle::Over => return Poll::Ready(None),
-                    Idle::Until(None) => return Poll::Pending,
-                    Idle::Until(Some(deadline)) => deadline,
-                };
-                if sleep.deadline() != deadline {
-                    sleep.as_mut().reset(deadline);
-                }
-                if sleep.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-            }
-        })
-        .await
-    }
-
-    /// What is to be done without a connection: messages expire, and the client may be shut down.
-    fn idle(&self, waker: &Waker) -> Idle {
-        let now = self.shared.now();
-        let mut state = self.shared.lock();
-        state.set_driver(waker);
-        let load = state.load();
-        state.expire(now);
-        state.resolve_outcomes();
-        let lighter = state.load().is_lighter_than(load);
-        let (shutdown, drained) = (state.shutdown, state.is_drained());
-        let expiry = state.expiry_check.map(|at| self.shared.at(at));
-        drop(state);
-        if lighter {
-            self.shared.room.notify_waiters();
-        }
-        if shutdown.is_some_and(|deadline| drained || Instant::now() >= deadline) {
-            return Idle::Over;
-        }
-        Idle::Until(shutdown.into_iter().chain(expiry).min())
-    }
-}
-
-/// See [`Driver::idle`].
-enum Idle {
-    /// The client is shut down.
-    Over,
-    /// There is something to do then, if at any time.
-    Until(Option<Instant>),
-}
-
+/// What comes after a connection, or an attempt at one.
 enum Next {
-    /// Another version, at once.
+    /// Another version, or another server.
     Now,
     After(Duration),
     Never,
 }
+
+impl Driver {
+    pub(crate) fn new(shared: Arc<Shared>, options: Options, status: watch::Sender<Status>) -> Self {
+        let status = Arc::new(status);
+        let close = CloseOnDrop(Arc::clone(&shared), Arc::clone(&status));
+        let (first, others) = (options.server.clone(), options.other_servers.clone());
+        Self {
+            shared,
+            _close: close,
+            servers: Servers::new(first, others, options.version, options.redirects),
+            options,
+            status,
+            dialled: false,
+            attempt: None,
+            round: None,
+            rivalry: Rivalry::NONE,
+            owed: false,
+            refused_credentials: None,
+        }
+    }
+
+    pub(crate) async fn run(mut self) -> Result<(), Error> {
+        let (error, explanation) = loop {
+            let server = self.servers.current();
+            let ended = self.connection(&server).await;
+            let explanation = ended.explanation.clone().map(Arc::new);
+            let End::Failed(cause) = &ended.end else { break (None, None) };
+            let (cause, next) = self.after(cause.clone(), &ended);
+            let client = &*self.options.client_identifier;
+            match next {
+                Next::Now => tracing::info!(client, %server, %cause, "connection failed, trying otherwise"),
+                Next::Never => {
+                    tracing::warn!(client, %server, %cause, "connection failed, giving up");
+                    break (Some(cause), explanation);
+                }
+                Next::After(delay) => {
+                    let attempt = self.attempt_number();
+                    tracing::info!(client, %server, %cause, attempt, retry_in = ?delay, "connection failed, trying again");
+                    let status = Status::Waiting { error: cause, server, explanation, retry_in: delay, attempt };
+                    self.tell(status);
+                    if self.unless_shut_down(tokio::time::sleep(delay)).await.is_none() {
+                        break (None, None);
+                    }
+                }
+            }
+        };
+        tracing::debug!(client = &*self.options.client_identifier, "closed");
+        // First, so that who waits for the end finds it there.
+        self.tell(Status::closed(error.clone(), explanation));
+        self.shared.close();
+        error.map_or(Ok(()), |cause| Err(cause.to_error()))
+    }
+
+    /// How many rounds have failed since the last stable connection.
+    fn attempt_number(&self) -> u32 {
+        self.attempt.map_or(0, |attempt| attempt.saturating_add(1))
+    }
+
+    fn tell(&self, status: Status) {
+        // Who watches is woken: the application's code.
+        let _ = contain(|| self.status.send_replace(status));
+    }
+
+    /// One connection, from its attempt to its end.
+    async fn connection(&mut self, server: &Server) -> Ended {
+        let attempt = self.attempt_number();
+        tracing::debug!(client = &*self.options.client_identifier, %server, attempt, "connecting");
+        self.tell(Status::Connecting { server: server.clone(), attempt });
+        self.dialled = false;
+        let Begun { transport, loss, talk } = match self.attempt(server).await {
+            Ok(begun) => begun,
+            Err(end) => return Ended { end, stood: None, explanation: None },
+        };
+        let link = Link::new(Arc::clone(&self.shared), transport, self.link_options(server, loss, talk));
+        let ended = link.run().await;
+        let mut state = self.shared.lock();
+        self.owed = state.machine.session.outgoing_len() > 0;
+        state.machine.transport_lost();
+        state.clear_outbox();
+        if by_the_peer(&ended.end) {
+            state.suspect_of_death();
+        }
+        ended
+    }
+
+    fn link_options(&self, server: &Server, loss: mqtt_core::Loss, talk: Option<talk::Talk>) -> LinkOptions {
+        let (status, version, server) = (Arc::clone(&self.status), self.servers.version(), server.clone());
+        let client: Box<str> = self.options.client_identifier.as_str().into();
+        LinkOptions {
+            version,
+            maximum_packet_size: self.options.maximum_packet_size as usize,
+            stall_timeout: self.options.stall_timeout,
+            write_timeout: self.options.write_timeout,
+            answer_timeout: self.options.connect_timeout,
+            session_ends: !self.options.keep_session && self.options.session_expiry_interval != 0,
+            talk,
+            on_connected: Box::new(move |session_present, accepted| {
+                let version_name = version.level();
+                tracing::info!(client = &*client, %server, version = version_name, session_present, "connected");
+                let (server, accepted) = (server.clone(), Arc::new(accepted));
+                let connected = Status::Connected { server, version, session_present, loss, accepted };
+                let _ = contain(|| status.send_replace(connected));
+            }),
+        }
+    }
+
+    /// What the core's policy says comes next; and the cause, which may have got another name.
+    fn after(&mut self, cause: Cause, ended: &Ended) -> (Cause, Next) {
+        let accepted = ended.stood.is_some();
+        let stood = u64::try_from(ended.stood.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+        let stable = accepted && self.options.backoff.next_attempt(1, stood) == 0;
+        if stable {
+            self.servers.was_stable();
+            self.round = None;
+        }
+        if let Some(version) = self.other_version(&cause, accepted) {
+            self.servers.set_version(version);
+            return (cause, Next::Now);
+        }
+        if self.is_redirected(&cause, ended.explanation.as_ref()) {
+            return (cause, Next::Now);
+        }
+        let mut class = self.class(&cause);
+        let (times, cause) = self.rivals(cause, ended, stable);
+        if times > 0 {
+            let client = &*self.options.client_identifier;
+            tracing::warn!(client, times, "another client seems to use the same client identifier");
+            if self.options.stop_when_taken_over {
+                class = ErrorClass::Stop;
+            }
+        }
+
+        let round = self.round.map_or(class, |round| together(round, class));
+        self.round = Some(round);
+        if times > 0 || stable {
+            // Another server would be no better; and after a stable connection the first one is the best again.
+            self.servers.begin_anew();
+        } else if !self.servers.advance(accepted) {
+            return (cause, Next::Now);
+        }
+        self.round = None;
+        let attempt = self.attempt.map_or(0, |attempt| self.options.backoff.next_attempt(attempt, stood));
+        // However long each of two clients lets the other be.
+        let attempt = attempt.max(times.saturating_sub(1));
+        self.attempt = Some(attempt);
+        let delay = self.options.backoff.delay(round, attempt, crate::random::seed());
+        (cause, delay.map_or(Next::Never, |delay| Next::After(Duration::from_millis(u64::from(delay)))))
+    }
+
+    fn other_version(&self, cause: &Cause, accepted: bool) -> Option<ProtocolVersion> {
+        let attempt = match cause {
+            Cause::Connection(ConnectionError::Refused(reason)) => Attempt::Refused(*reason),
+            Cause::ConnectionLost | Cause::Transport(_) if self.dialled && !accepted => Attempt::ClosedWithoutConnack,
+            _ => return None,
+        };
+        self.options.fallback.next_version(self.servers.version(), attempt)
+    }
+
+    fn is_redirected(&mut self, cause: &Cause, explanation: Option<&Explanation>) -> bool {
+        let Cause::Connection(ConnectionError::Refused(reason) | ConnectionError::Disconnected(reason)) = cause else {
+            return false;
+        };
+        if !matches!(*reason, ReasonCode::USE_ANOTHER_SERVER | ReasonCode::SERVER_MOVED) {
+            return false;
+        }
+        let reference = explanation.and_then(|explanation| explanation.server_reference.as_deref());
+        let client = &*self.options.client_identifier;
+        let redirected = self.servers.redirect(*reason, reference);
+        if redirected {
+            tracing::info!(client, server = %self.servers.current(), %reason, "sent to another server");
+        } else {
+            tracing::warn!(client, %reason, reference, "the server names another one, which is not gone to");
+        }
+        redirected
+    }
+
+    fn class(&mut self, cause: &Cause) -> ErrorClass {
+        match cause {
+            // Others may be good.
+            Cause::Connection(ConnectionError::Refused(reason)) if self.note_refusal(*reason) => ErrorClass::Retry,
+            Cause::Connection(error) => ErrorClass::of_error(*error),
+            Cause::Usage(_) | Cause::Panicked => ErrorClass::Stop,
+            Cause::Transport(error) => error.class(),
+            Cause::Authentication(_) | Cause::TakenOver { .. } => ErrorClass::RetrySlowly,
+            Cause::ConnectTimeout
+            | Cause::WriteTimeout
+            | Cause::ConnectionLost
+            | Cause::Overrun
+            | Cause::Credentials(_) => ErrorClass::Retry,
+        }
+    }
+
+    /// Tells how often in a row another client seems to have ended the connection, and names that as the cause.
+    fn rivals(&mut self, cause: Cause, ended: &Ended, stable: bool) -> (u32, Cause) {
+        let Some(stood) = ended.stood else { return (0, cause) };
+        if stood >= CALM {
+            self.rivalry.calm();
+        }
+        let error = match &cause {
+            Cause::Connection(error) => *error,
+            _ if by_the_peer(&ended.end) => ConnectionError::TransportLost,
+            _ => ConnectionError::Closed,
+        };
+        let times = self.rivalry.connection_ended(error, !stable && !self.owed);
+        (times, if times > 0 { Cause::TakenOver { times } } else { cause })
+    }
+}
+
+/// Tells whether the peer has ended the connection, and not the network or this side.
+fn by_the_peer(end: &End) -> bool {
+    match end {
+        End::Failed(Cause::ConnectionLost | Cause::Connection(_)) => true,
+        End::Failed(Cause::Transport(error)) => matches!(
+            error.kind(),
+            ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+                | ErrorKind::UnexpectedEof
+        ),
+        _ => false,
+    }
+}
+
+/// What a round is that has both: it stops if all do.
+const fn together(one: ErrorClass, other: ErrorClass) -> ErrorClass {
+    match (one, other) {
+        (ErrorClass::Stop, ErrorClass::Stop) => ErrorClass::Stop,
+        (ErrorClass::Retry, ErrorClass::Retry) => ErrorClass::Retry,
+        _ => ErrorClass::RetrySlowly,
+    }
+}
+
+/// A connection that stood for so long has left a quarrel with another client behind.
+const CALM: Duration = Duration::from_secs(600);

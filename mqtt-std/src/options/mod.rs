@@ -1,10 +1,15 @@
 //! Where to connect to, and how.
 
+mod credentials;
+mod policy;
+mod redirects;
 mod streams;
 mod transport;
 mod url;
 mod will;
 
+pub use credentials::{Credentials, CredentialsError, CredentialsProvider, CredentialsRequest, FetchingCredentials};
+pub use redirects::Redirects;
 pub(crate) use url::Url;
 #[cfg(feature = "proxy")]
 pub(crate) use url::{split_address, split_credentials};
@@ -12,6 +17,7 @@ pub use will::Will;
 
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mqtt_core::{
@@ -19,6 +25,7 @@ use mqtt_core::{
     ProtocolVersion,
 };
 
+use crate::authentication::Authenticator;
 use crate::delivery::StreamOptions;
 use crate::error::Error;
 use crate::transport::{Dial, Server};
@@ -35,6 +42,8 @@ use crate::transport::{Dial, Server};
 #[derive(Clone)]
 pub struct Options {
     pub(crate) server: Server,
+    pub(crate) other_servers: Vec<Server>,
+    pub(crate) redirects: Redirects,
     pub(crate) dial: Dial,
     pub(crate) client_identifier: String,
     pub(crate) version: ProtocolVersion,
@@ -47,7 +56,12 @@ pub struct Options {
     pub(crate) will: Option<Will>,
     user_name: Option<String>,
     password: Option<Bytes>,
+    pub(crate) provider: Option<Arc<dyn CredentialsProvider>>,
+    pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
     pub(crate) connect_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) stop_when_taken_over: bool,
+    pub(crate) suspect_after: u8,
     pub(crate) backoff: Backoff,
     pub(crate) in_flight: u16,
     pub(crate) storage: usize,
@@ -70,6 +84,8 @@ impl Options {
     pub fn of(server: Server) -> Self {
         Self {
             server,
+            other_servers: Vec::new(),
+            redirects: Redirects::NONE,
             dial: Dial::default(),
             client_identifier: GeneratedClientIdentifier::new(crate::random::bytes()).as_str().to_owned(),
             version: ProtocolVersion::V5_0,
@@ -82,7 +98,12 @@ impl Options {
             will: None,
             user_name: None,
             password: None,
+            provider: None,
+            authenticator: None,
             connect_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            stop_when_taken_over: false,
+            suspect_after: 5,
             backoff: Backoff::new(),
             in_flight: 1_024,
             storage: 256 << 20,

@@ -4,7 +4,8 @@ use core::ops::{Deref, DerefMut};
 use core::task::Waker;
 use std::sync::MutexGuard;
 
-use super::State;
+use super::{Reauthentication, State};
+use crate::contain::contain;
 use crate::payload::Source;
 
 use super::replies::{Due, Requests};
@@ -18,22 +19,37 @@ pub(crate) struct Later {
     pub(crate) sources: Vec<Source>,
     /// Dropped then: who waits for one of them is told that nothing comes.
     pub(super) given_up: Option<Requests>,
+    /// Dropped then, likewise.
+    pub(super) reauthentications: Vec<Reauthentication>,
 }
 
 impl Later {
     fn is_empty(&self) -> bool {
-        self.wakers.is_empty() && self.due.is_empty() && self.sources.is_empty() && self.given_up.is_none()
+        self.wakers.is_empty()
+            && self.due.is_empty()
+            && self.sources.is_empty()
+            && self.given_up.is_none()
+            && self.reauthentications.is_empty()
     }
 }
 
 impl Drop for Later {
     fn drop(&mut self) {
+        // All of them, whatever one does.
         for waker in self.wakers.drain(..) {
-            waker.wake();
+            let _ = contain(|| waker.wake());
         }
         for due in self.due.drain(..) {
-            due.send();
+            let _ = contain(|| due.send());
         }
+        for source in self.sources.drain(..) {
+            let _ = contain(|| drop(source));
+        }
+        for waiting in self.reauthentications.drain(..) {
+            let _ = contain(|| drop(waiting));
+        }
+        let given_up = self.given_up.take();
+        let _ = contain(|| drop(given_up));
     }
 }
 

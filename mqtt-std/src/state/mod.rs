@@ -19,9 +19,10 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mqtt_core::{Command, Instant, Machine, UsageError};
-use tokio::sync::Notify;
+use mqtt_core::{Command, Instant, Machine, Suspicion, UsageError};
+use tokio::sync::{Notify, oneshot};
 
+use crate::contain::contain;
 use crate::delivery::{Early, Routes, Tickets};
 use crate::driver::Outbox;
 use crate::error::Error;
@@ -69,6 +70,9 @@ impl Drop for Waits<'_> {
     }
 }
 
+/// Told how a re-authentication has ended.
+pub(crate) type Reauthentication = oneshot::Sender<Result<(), Error>>;
+
 /// The machine's time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
@@ -110,6 +114,10 @@ pub(crate) struct State {
     pub(crate) statistics: Statistics,
     /// The basis for Response Topics that the broker gave, of the latest connection.
     pub(crate) response_information: Option<Box<str>>,
+    /// Which exchange ends all connections.
+    pub(crate) suspicion: Suspicion,
+    /// Who waits for a re-authentication.
+    pub(crate) reauthentications: Vec<Reauthentication>,
     driver: Option<Waker>,
     /// What is left for when the lock is free.
     pub(crate) later: Later,
@@ -152,6 +160,8 @@ impl Shared {
             expiry_check: None,
             statistics: Statistics::default(),
             response_information: None,
+            suspicion: Suspicion::new(options.suspect_after),
+            reauthentications: Vec::new(),
             driver: None,
             later: Later::default(),
             shutdown: None,
@@ -201,6 +211,12 @@ impl Shared {
         value
     }
 
+    /// Wakes those who wait for room.
+    pub(crate) fn room_was_made(&self) {
+        // Theirs is code of the application.
+        let _ = contain(|| self.room.notify_waiters());
+    }
+
     /// Changes the state once there is room for it: `change` says `None` as long as there is none. Those who wait take turns,
     /// so that nobody who comes later is served first. May be dropped: nothing has changed then.
     pub(crate) async fn when_room<T>(
@@ -241,6 +257,7 @@ impl Shared {
         let (wakers, requests) = state.replies.close();
         state.later.wakers.extend(wakers);
         state.later.given_up = Some(requests);
+        state.later.reauthentications = core::mem::take(&mut state.reauthentications);
         state.give_up_queue();
         state.clear_outbox();
         state.hand_over_stalled();
@@ -248,8 +265,8 @@ impl Shared {
         let State { routes, later, .. } = &mut *state;
         routes.close(keep, later);
         drop(state);
-        self.room.notify_waiters();
-        self.ended.notify_waiters();
+        self.room_was_made();
+        let _ = contain(|| self.ended.notify_waiters());
     }
 }
 

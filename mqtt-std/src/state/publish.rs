@@ -79,7 +79,11 @@ impl State {
             }
             None => None,
         };
-        let direct = source.is_none() && self.machine.is_connected() && self.queue.is_empty() && self.outbox.has_room();
+        let direct = source.is_none()
+            && self.queue.is_empty()
+            && self.machine.is_connected()
+            && !self.suspicion.is_one_at_a_time()
+            && self.outbox.has_room();
         if direct {
             self.send_at_most_once(request, &publication.payload)?;
         } else if self.queue.len() < self.queue_limit {

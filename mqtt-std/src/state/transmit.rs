@@ -8,9 +8,9 @@ impl State {
     /// Puts what is to be sent into the outbox, as far as it takes.
     pub(crate) fn fill_outbox(&mut self, now: Instant) {
         while self.outbox.has_room() {
-            let machine = &mut self.machine;
+            let (machine, suspicion) = (&mut self.machine, &mut self.suspicion);
             let transmit = self.outbox.encode(|out| {
-                let transmit = machine.poll_transmit(now, out)?;
+                let transmit = suspicion.poll_transmit(machine, now, out)?;
                 Ok((transmit, transmit.map_or(0, |transmit| transmit.head_len)))
             });
             match transmit {
@@ -23,10 +23,12 @@ impl State {
                     }
                     _ => {}
                 },
-                Ok(None) if self.machine.is_connected() => match self.queue.pop_front() {
-                    Some(queued) => self.send_queued(now, queued),
-                    None => return,
-                },
+                Ok(None) if self.machine.is_connected() && !self.suspicion.is_one_at_a_time() => {
+                    match self.queue.pop_front() {
+                        Some(queued) => self.send_queued(now, queued),
+                        None => return,
+                    }
+                }
                 Ok(None) => return,
                 Err(error) => {
                     tracing::error!(%error, "cannot encode");
@@ -34,6 +36,18 @@ impl State {
                 }
             }
         }
+    }
+
+    /// The peer has ended the connection: was it for something that was sent?
+    pub(crate) fn suspect_of_death(&mut self) {
+        let suspected = self.suspicion.is_one_at_a_time();
+        if self.suspicion.connection_died(&mut self.machine) {
+            tracing::warn!("given up: each connection on which it was sent has died");
+            self.end_refused();
+        } else if self.suspicion.is_one_at_a_time() && !suspected {
+            tracing::warn!("connections die with the same exchange unanswered: one at a time from here on");
+        }
+        self.resolve_outcomes();
     }
 
     /// Begins a connection: CONNECT is in the outbox.

@@ -25,6 +25,23 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
+    /// The same without what says who the client is: for servers that are not to know.
+    pub(crate) fn without_identity(&self) -> Self {
+        #[allow(unused_mut)] // without TLS there is nothing of that
+        let mut dial = self.clone();
+        #[cfg(feature = "tls")]
+        dial.tls.forget_identity();
+        #[cfg(feature = "tls-psk")]
+        {
+            dial.psk = None;
+        }
+        #[cfg(feature = "websocket")]
+        {
+            dial.headers = super::websocket::Headers::default();
+        }
+        dial
+    }
+
     /// Connects; may be dropped at any time.
     pub(crate) async fn connect(&self, server: &Server) -> io::Result<Box<dyn Stream>> {
         server.scheme.check().map_err(|error| TransportError::new(TransportFault::Settings, error))?;

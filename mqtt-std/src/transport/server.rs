@@ -148,6 +148,11 @@ impl Server {
         Self { scheme: Scheme::Unix, host: String::new(), port: 0, path: path.into() }
     }
 
+    /// The same at another host and port.
+    pub(crate) fn elsewhere(&self, host: &str, port: u16) -> Self {
+        Self { scheme: self.scheme, host: host.to_owned(), port, path: self.path.clone() }
+    }
+
     /// What is spoken.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {

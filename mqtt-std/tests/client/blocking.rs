@@ -70,7 +70,7 @@ fn the_verbs_are_those_of_the_asynchronous_client() {
             client.publish("b", "nobody").qos(QoS::AtLeastOnce).wait().unwrap();
             assert_eq!(client.shutdown(LONG).unwrap().undelivered, 0);
             assert!(matches!(client.publish("a", "").wait(), Err(Error::Closed)));
-            assert!(matches!(client.status(), Status::Closed { error: None }));
+            assert!(matches!(client.status(), Status::Closed { error: None, .. }));
         }
     });
 }

@@ -158,7 +158,7 @@ fn twice_and_from_two_handles_it_is_the_same_end() {
             let (one, two) = tokio::join!(client.shutdown(LONG), other.shutdown(Duration::ZERO));
             assert_eq!((one.unwrap().undelivered, two.unwrap().undelivered), (0, 0));
             assert_eq!(client.shutdown(LONG).await.unwrap().undelivered, 0);
-            assert_eq!(*client.status().borrow(), Status::Closed { error: None });
+            assert!(matches!(*client.status().borrow(), Status::Closed { error: None, .. }));
         }
     });
 }

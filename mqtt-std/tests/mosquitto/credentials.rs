@@ -33,7 +33,7 @@ fn a_wrong_password_is_told_and_not_tried_again() {
             // Perhaps it is over by now.
             let waiting = client.publish("t", "x").qos(QoS::AtLeastOnce).send().await;
             let end = status(&client, |status| matches!(status, Status::Closed { .. })).await;
-            assert!(matches!(end, Status::Closed { error: Some(_) }), "{end:?}");
+            assert!(matches!(end, Status::Closed { error: Some(_), .. }), "{end:?}");
             if let Ok(receipt) = waiting {
                 let outcome = receipt.await.unwrap_err();
                 assert!(matches!(outcome, Error::NotDelivered(Outcome::NotSent)), "{outcome:?}");

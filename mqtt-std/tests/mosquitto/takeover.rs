@@ -1,6 +1,6 @@
 //! Two clients with one identifier.
 
-use mqtt_std::{Backoff, Cause, Client, ConnectionError, QoS, ReasonCode, Status};
+use mqtt_std::{Backoff, Cause, Client, QoS, ReasonCode, Status};
 
 use super::support::*;
 
@@ -13,8 +13,8 @@ fn the_first_of_two_clients_with_one_identifier_does_not_fight() {
         let taken_over = status(&first, |status| !is_connected(status)).await;
         match taken_over {
             // Mosquitto 2.0 tells nobody why, and 3.1.1 cannot.
-            Status::Waiting { error: Cause::Connection(error), .. } => {
-                assert_eq!(error, ConnectionError::Disconnected(ReasonCode::SESSION_TAKEN_OVER));
+            Status::Waiting { error: Cause::TakenOver { times: 1 }, explanation, .. } => {
+                assert_eq!(explanation.unwrap().reason_code, ReasonCode::SESSION_TAKEN_OVER);
             }
             Status::Waiting { error: Cause::ConnectionLost | Cause::Transport(_), .. } => {}
             other => panic!("{other:?}"),

@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::client::ResolvesClientCert;
 use tokio_rustls::rustls::crypto::CryptoProvider;
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{ClientConfig, SignatureScheme};
 
 pub(super) use connect::fault;
 use load::Loaded;
@@ -55,6 +57,32 @@ struct Settings {
     any_certificate: bool,
     provider: Option<Arc<CryptoProvider>>,
     config: Option<Arc<ClientConfig>>,
+}
+
+/// Has no certificate to show.
+#[derive(Debug)]
+struct NoIdentity;
+
+impl ResolvesClientCert for NoIdentity {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
+impl Tls {
+    /// Leaves out what says who the client is, and what is of one server only.
+    pub(crate) fn forget_identity(&mut self) {
+        self.cache = Arc::default();
+        self.settings.client_certificate = None;
+        self.settings.server_name = None;
+        if let Some(config) = &mut self.settings.config {
+            Arc::make_mut(config).client_auth_cert_resolver = Arc::new(NoIdentity);
+        }
+    }
 }
 
 #[derive(Clone)]

@@ -1,0 +1,38 @@
+//! Whether to go where a server sends the client.
+
+/// Whether to follow a server that names another one (5.0 §4.11): Use another server for the next connection, Server moved from
+/// then on.
+///
+/// ```
+/// use mqtt_std::{Options, Redirects};
+///
+/// let options = Options::new("broker.example", 1883).follow_redirects(Redirects::up_to(3));
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Redirects {
+    pub(crate) hops: u8,
+    pub(crate) with_credentials: bool,
+}
+
+impl Redirects {
+    /// None is followed: such a refusal is an error like others, and the [`Status`](crate::Status) has the reference.
+    pub const NONE: Self = Self { hops: 0, with_credentials: false };
+
+    /// At most so many in a row are followed, and none to a server where the client was before in that row. A row ends with a
+    /// connection that was stable.
+    ///
+    /// The scheme stays: who speaks TLS goes on to do so.
+    #[must_use]
+    pub const fn up_to(hops: u8) -> Self {
+        Self { hops, with_credentials: false }
+    }
+
+    /// User name, password, the client's certificate and enhanced authentication go also to hosts that the options do not name; default:
+    /// they do not.
+    #[must_use]
+    pub const fn with_credentials(mut self) -> Self {
+        self.with_credentials = true;
+        self
+    }
+}
