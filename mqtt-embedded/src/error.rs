@@ -81,6 +81,8 @@ impl From<InvalidTopicFilter> for Error {
 pub enum Failure {
     /// The transport could not be made, or has failed.
     Transport,
+    /// TLS could not be set up: the server could not prove who it is, or does not know this client.
+    Handshake,
     /// It was not made in time.
     ConnectTimeout,
     /// The Server closed the connection without a word.
@@ -97,6 +99,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transport => f.write_str("transport failed"),
+            Self::Handshake => f.write_str("TLS handshake failed"),
             Self::ConnectTimeout => f.write_str("no connection in time"),
             Self::ConnectionLost => f.write_str("the server closed the connection"),
             Self::SlowConsumer => f.write_str("a message was not taken in time"),

@@ -22,6 +22,8 @@ mod routes;
 mod runner;
 mod state;
 mod subscriber;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transport;
 
 pub use client::Client;
@@ -40,4 +42,4 @@ pub use resources::{Capacities, Resources, Sizes, size};
 pub use runner::Runner;
 pub use state::{Statistics, Status};
 pub use subscriber::{Message, Subscriber};
-pub use transport::{Connect, Half, Shared, TcpConnector, TcpError, Transport};
+pub use transport::{Connect, Half, Open, Shared, TcpConnector, TcpError, Transport};

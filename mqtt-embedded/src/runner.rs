@@ -15,7 +15,7 @@ use crate::error::Failure;
 use crate::options::Options;
 use crate::resources::{Capacities, Resources};
 use crate::state::Status;
-use crate::transport::{Connect, Transport};
+use crate::transport::{Connect, Open, Transport};
 
 /// Drives a client: owns the transport, the clock and the reconnecting. One for each [`Resources`].
 pub struct Runner<'a, M, C, P: Capacities> {
@@ -103,10 +103,17 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
         let resources = self.resources;
         let until = resources.clock.now().plus_millis(u64::from(options.connect_timeout));
         let attempt = either(connector.connect(), resources.clock.sleep_until(until));
-        let mut transport = match self.unless_shut_down(attempt).await {
+        let mut dialled = match self.unless_shut_down(attempt).await {
             None => return (End::Shutdown, false, None),
-            Some(Either::First(Ok(transport))) => transport,
+            Some(Either::First(Ok(dialled))) => dialled,
             Some(Either::First(Err(_))) => return (End::Failed(Failure::Transport), false, None),
+            Some(Either::Second(())) => return (End::Failed(Failure::ConnectTimeout), false, None),
+        };
+        let attempt = either(dialled.open(), resources.clock.sleep_until(until));
+        let mut transport = match self.unless_shut_down(attempt).await {
+            None => return (End::Shutdown, true, None),
+            Some(Either::First(Ok(transport))) => transport,
+            Some(Either::First(Err(_))) => return (End::Failed(Failure::Handshake), false, None),
             Some(Either::Second(())) => return (End::Failed(Failure::ConnectTimeout), false, None),
         };
         let connect = self.connect_options(options, version);
@@ -119,13 +126,24 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
         let (reader, writer) = transport.split();
         let frames = Frames::new(self.receive, version);
         // The read, the write and the timer live as long as the connection, and end together with it.
-        let read = pin!(link.read(reader, frames));
-        let write = pin!(link.write(writer, self.transmit, connect_len, session_ends));
-        let time = pin!(link.time());
-        let end = match either(either(read, write), time).await {
-            Either::First(Either::First(failure)) | Either::Second(failure) => End::Failed(failure),
-            Either::First(Either::Second(end)) => end,
+        let end = {
+            let read = pin!(link.read(reader, frames));
+            let write = pin!(link.write(writer, self.transmit, connect_len, session_ends));
+            let time = pin!(link.time());
+            match either(either(read, write), time).await {
+                Either::First(Either::First(failure)) | Either::Second(failure) => End::Failed(failure),
+                Either::First(Either::Second(end)) => end,
+            }
         };
+        let said_goodbye = match end {
+            End::Shutdown => true,
+            End::Failed(Failure::Connection(error)) => error.disconnect_reason().is_some(),
+            End::Failed(_) => false,
+        };
+        if said_goodbye {
+            let until = resources.clock.now().plus_millis(LAST_WORDS);
+            either(transport.close(), resources.clock.sleep_until(until)).await;
+        }
         let stood = resources.with(|state, now| {
             state.transport_lost();
             state.connected_at.take().map(|since| now.millis_since(since))
@@ -187,9 +205,11 @@ const fn class(failure: Failure) -> ErrorClass {
     match failure {
         Failure::Connection(error) => ErrorClass::of_error(error),
         Failure::Usage(_) => ErrorClass::Stop,
-        Failure::Transport | Failure::ConnectTimeout | Failure::ConnectionLost | Failure::SlowConsumer => {
-            ErrorClass::Retry
-        }
+        Failure::Transport
+        | Failure::Handshake
+        | Failure::ConnectTimeout
+        | Failure::ConnectionLost
+        | Failure::SlowConsumer => ErrorClass::Retry,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bytes in and out, and how a connection to them is made.
 
 use core::cell::RefCell;
+use core::convert::Infallible;
 use core::fmt;
 use core::future::{Future, poll_fn};
 use core::net::{IpAddr, SocketAddr};
@@ -29,19 +30,35 @@ pub trait Transport {
 
     /// Both halves.
     fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>);
+
+    /// Waits until what was written has left: DISCONNECT is the last of it. Dropped when it takes too long.
+    fn close(&mut self) -> impl Future<Output = ()>;
 }
 
 /// Makes connections; the library calls it again after each one that is lost.
 pub trait Connect {
     /// What can go wrong.
     type Error: fmt::Debug;
-    /// A connection.
-    type Transport<'a>: Transport
+    /// A connection, before what there is to say on it first.
+    type Dialled<'a>: Open
     where
         Self: 'a;
 
     /// Makes one. Dropped when it takes too long.
-    fn connect(&mut self) -> impl Future<Output = Result<Self::Transport<'_>, Self::Error>>;
+    fn connect(&mut self) -> impl Future<Output = Result<Self::Dialled<'_>, Self::Error>>;
+}
+
+/// A connection that has been made, and is to be opened: where there is TLS, its handshake is here.
+pub trait Open {
+    /// What can go wrong.
+    type Error: fmt::Debug;
+    /// The connection, ready for MQTT.
+    type Transport<'a>: Transport
+    where
+        Self: 'a;
+
+    /// Opens it. Dropped when it takes too long, together with the connection.
+    fn open(&mut self) -> impl Future<Output = Result<Self::Transport<'_>, Self::Error>>;
 }
 
 /// A transport without halves of its own, whose `read`, `write` and `flush` **may be dropped while they wait** without a loss, as
@@ -55,27 +72,56 @@ impl<T> Shared<T> {
     pub const fn new(transport: T) -> Self {
         Self(RefCell::new(transport))
     }
+
+    pub(crate) const fn half(&self) -> Half<'_, T> {
+        Half(&self.0)
+    }
 }
 
-impl<T: Read + Write> Transport for Shared<T> {
+impl<T: Read + Write> Open for Shared<T> {
+    type Error = Infallible;
+    type Transport<'a>
+        = Half<'a, T>
+    where
+        T: 'a;
+
+    async fn open(&mut self) -> Result<Half<'_, T>, Infallible> {
+        Ok(self.half())
+    }
+}
+
+impl<T: Read + Write> Transport for Half<'_, T> {
     type Error = T::Error;
     type Reader<'a>
         = Half<'a, T>
     where
-        T: 'a;
+        Self: 'a;
     type Writer<'a>
         = Half<'a, T>
     where
-        T: 'a;
+        Self: 'a;
 
     fn split(&mut self) -> (Half<'_, T>, Half<'_, T>) {
-        (Half(&self.0), Half(&self.0))
+        (*self, *self)
+    }
+
+    async fn close(&mut self) {
+        // However that ends, the transport is closed now.
+        let _ = self.flush().await;
     }
 }
 
-/// Half of a [`Shared`] transport.
+/// A [`Shared`] transport, or one of its halves.
 #[derive(Debug)]
 pub struct Half<'a, T>(&'a RefCell<T>);
+
+impl<T> Clone for Half<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Half<'_, T> {}
 
 impl<T> Half<'_, T> {
     /// Polls a future of the transport's that is begun anew each time; the other half is never in the middle of its own.
@@ -138,17 +184,27 @@ impl<'a, S: TcpConnect, D: Dns> TcpConnector<'a, S, D> {
 
 impl<S: TcpConnect, D: Dns> Connect for TcpConnector<'_, S, D> {
     type Error = TcpError<S::Error, D::Error>;
-    type Transport<'c>
+    type Dialled<'c>
         = Shared<S::Connection<'c>>
     where
         Self: 'c;
 
-    async fn connect(&mut self) -> Result<Self::Transport<'_>, Self::Error> {
+    async fn connect(&mut self) -> Result<Self::Dialled<'_>, Self::Error> {
+        Ok(Shared::new(self.dial().await?))
+    }
+}
+
+impl<S: TcpConnect, D: Dns> TcpConnector<'_, S, D> {
+    pub(crate) const fn host(&self) -> &str {
+        self.host
+    }
+
+    /// A TCP connection.
+    pub(crate) async fn dial(&self) -> Result<S::Connection<'_>, TcpError<S::Error, D::Error>> {
         let address = match self.host.parse::<IpAddr>() {
             Ok(address) => address,
             Err(_) => self.dns.get_host_by_name(self.host, AddrType::Either).await.map_err(TcpError::Dns)?,
         };
-        let connection = self.stack.connect(SocketAddr::new(address, self.port)).await.map_err(TcpError::Tcp)?;
-        Ok(Shared::new(connection))
+        self.stack.connect(SocketAddr::new(address, self.port)).await.map_err(TcpError::Tcp)
     }
 }

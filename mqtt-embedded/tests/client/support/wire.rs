@@ -119,7 +119,7 @@ impl Wire {
 
 impl Connect for Wire {
     type Error = ErrorKind;
-    type Transport<'a> = Shared<Closing>;
+    type Dialled<'a> = Shared<Closing>;
 
     async fn connect(&mut self) -> Result<Shared<Closing>, ErrorKind> {
         let piece = self.piece.borrow().unwrap_or(usize::MAX);
