@@ -91,8 +91,8 @@ pub use payload::{Opening, PayloadFile, PayloadSource, Source};
 pub use publish::{Delivered, Publish, Receipt};
 pub use request::{Request, RequestStatistics, Requests, StartRequests};
 pub use router::{
-    AsRoute, Captures, Handled, HandlerError, InvalidPattern, InvalidPatternReason, Reply, Router, RouterStatistics,
-    Routing,
+    AsRoute, Captures, Handled, HandlerError, InvalidPattern, InvalidPatternReason, OnFailure, Reply, Router,
+    RouterStatistics, Routing,
 };
 pub use statistics::Statistics;
 pub use status::{Accepted, Cause, Explanation, Status};

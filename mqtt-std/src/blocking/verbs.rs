@@ -9,6 +9,7 @@ use mqtt_core::{QoS, RetainHandling, TopicAliasUse};
 use super::home::Home;
 use super::park::Until;
 use super::{Client, Subscription};
+use crate::delivery::{Acknowledge, WhenFull};
 use crate::error::Error;
 use crate::publish::Delivered;
 
@@ -126,6 +127,8 @@ impl<'a> Subscribe<'a> {
         retain_handling(retain_handling: RetainHandling);
         subscription_identifier(identifier: u32);
         capacity(messages: usize);
+        acknowledge(acknowledge: Acknowledge);
+        when_full(when_full: WhenFull);
     }
 
     /// See [`Subscribe::and`](crate::Subscribe::and).

@@ -40,6 +40,7 @@ use std::sync::Arc;
 
 use mqtt_core::QoS;
 
+use crate::delivery::Acknowledge;
 use crate::message::Message;
 use crate::request::REQUEST;
 use handler::{Call, Handler};
@@ -67,7 +68,33 @@ pub struct Router {
     first_match: bool,
     /// `None`: one.
     concurrency: Option<NonZeroUsize>,
+    acknowledge: Mode,
     counters: Arc<Counters>,
+}
+
+/// Who acknowledges messages.
+#[derive(Clone, Copy, Debug)]
+enum Mode {
+    /// The stream, or the handlers.
+    Stream(Acknowledge),
+    /// The router, when all handlers of a message have ended.
+    Handled(OnFailure),
+}
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self::Stream(Acknowledge::default())
+    }
+}
+
+/// What becomes of a message whose handler fails or panics; see [`Router::acknowledge_handled`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnFailure {
+    /// It is refused, with Reason Code 0x83; in 3.1.1, which cannot say so, it is acknowledged. It does not come again.
+    Reject,
+    /// It is not acknowledged, and comes again on the next connection if the session is still there, at QoS 2 only if the program
+    /// has ended. Until then it holds back the acknowledgements of later messages: see [`Acknowledge::ByHand`].
+    Keep,
 }
 
 struct Route {
@@ -162,6 +189,21 @@ impl Router {
     #[must_use]
     pub const fn first_match(mut self) -> Self {
         self.first_match = true;
+        self
+    }
+
+    /// Sets when messages are acknowledged; default: [`Acknowledge::OnArrival`]. By hand it is for the handlers to do.
+    #[must_use]
+    pub const fn acknowledge(mut self, acknowledge: Acknowledge) -> Self {
+        self.acknowledge = Mode::Stream(acknowledge);
+        self
+    }
+
+    /// Acknowledges each message when all its handlers have ended well; a handler that acknowledges or rejects it itself has the
+    /// first word. If the program ends before, or the router is dropped, the message comes again.
+    #[must_use]
+    pub const fn acknowledge_handled(mut self, on_failure: OnFailure) -> Self {
+        self.acknowledge = Mode::Handled(on_failure);
         self
     }
 

@@ -1,15 +1,21 @@
 //! The messages of all routes, one stream.
 
 use core::num::NonZeroUsize;
+use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::task::Poll;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use mqtt_core::{EncodeError, QoS, TopicName, UsageError};
+use futures_core::Stream as _;
+use mqtt_core::{QoS, ReasonCode, TopicName};
 use tokio::task::JoinSet;
 
 use super::handler::{Call, Ending, Handler, contained};
-use super::{Captures, Counters, Route, Router};
+use super::pattern::Pattern;
+use super::{Captures, Counters, Mode, OnFailure, Route, Router};
 use crate::client::Client;
+use crate::delivery::Acknowledge;
 use crate::error::Error;
 use crate::message::Message;
 use crate::subscription::Subscription;
@@ -32,28 +38,44 @@ impl Router {
     /// Dropped half-way, the subscriptions are undone.
     ///
     /// # Errors
-    /// As for [`Client::subscribe`]; and there is no handler at all.
+    /// As for [`Client::subscribe`].
     pub async fn subscribe(&self, client: &Client) -> Result<Routing, Error> {
+        let acknowledge = match self.acknowledge {
+            Mode::Stream(acknowledge) => acknowledge,
+            Mode::Handled(_) => Acknowledge::ByHand,
+        };
+        let mut streams = Vec::new();
         let mut filters = self.filters().into_iter();
-        let (first, qos) = filters.next().ok_or(UsageError::Encode(EncodeError::EmptyPayload))?;
-        let subscribe = client.subscribe(first, qos);
-        let stream = filters.fold(subscribe, |subscribe, (filter, qos)| subscribe.and(filter, qos)).await?;
+        if let Some((first, qos)) = filters.next() {
+            let subscribe = client.subscribe(first, qos).acknowledge(acknowledge);
+            streams.push(filters.fold(subscribe, |subscribe, (filter, qos)| subscribe.and(filter, qos)).await?);
+        }
+        if self.fallback.is_some() {
+            streams.push(client.listen_unmatched().acknowledge(acknowledge).await?);
+        }
         let table = Table {
+            client: client.clone(),
             routes: self.routes.clone(),
             fallback: self.fallback.clone(),
             first_match: self.first_match,
+            on_failure: match self.acknowledge {
+                Mode::Stream(_) => None,
+                Mode::Handled(on_failure) => Some(on_failure),
+            },
             counters: Arc::clone(&self.counters),
         };
         let concurrency = self.concurrency.map_or(1, NonZeroUsize::get);
-        Ok(Routing { client: client.clone(), stream, table: Arc::new(table), concurrency })
+        Ok(Routing { streams, next: 0, table: Arc::new(table), concurrency })
     }
 
     /// Each once, with the highest QoS that a route has for it.
     fn filters(&self) -> Vec<(&str, QoS)> {
         let mut filters: Vec<(&str, QoS)> = Vec::new();
+        let mut known = HashMap::new();
         for route in &self.routes {
             let filter = route.pattern.filter();
-            match filters.iter_mut().find(|(known, _)| *known == filter) {
+            let index = *known.entry(filter).or_insert(filters.len());
+            match filters.get_mut(index) {
                 Some((_, qos)) => *qos = (*qos).max(route.qos),
                 None => filters.push((filter, route.qos)),
             }
@@ -65,8 +87,10 @@ impl Router {
 /// A router that has subscribed; dropped, it unsubscribes as a [`Subscription`] does.
 #[must_use = "a router routes nothing until it runs"]
 pub struct Routing {
-    client: Client,
-    stream: Subscription,
+    /// That of all routes, and that of what no stream matches.
+    streams: Vec<Subscription>,
+    /// Which of them is asked first next time.
+    next: usize,
     table: Arc<Table>,
     concurrency: usize,
 }
@@ -78,8 +102,8 @@ impl Routing {
     /// gone, as with a [`Subscription`].
     pub async fn run(mut self) {
         let mut running = JoinSet::new();
-        while let Some(message) = self.stream.next().await {
-            let call = Arc::clone(&self.table).call(self.client.clone(), message);
+        while let Some(message) = self.message().await {
+            let call = Arc::clone(&self.table).call(message);
             if self.concurrency == 1 {
                 call.await;
                 continue;
@@ -91,61 +115,106 @@ impl Routing {
         }
         while running.join_next().await.is_some() {}
     }
+
+    /// The next message of one of the streams; `None`: all have ended.
+    async fn message(&mut self) -> Option<Message> {
+        core::future::poll_fn(|cx| {
+            let mut ended = true;
+            let count = self.streams.len();
+            for turn in 0..count {
+                let index = (self.next + turn) % count;
+                let Some(stream) = self.streams.get_mut(index) else { continue };
+                match Pin::new(stream).poll_next(cx) {
+                    Poll::Ready(Some(message)) => {
+                        self.next = index + 1;
+                        return Poll::Ready(Some(message));
+                    }
+                    Poll::Ready(None) => {}
+                    Poll::Pending => ended = false,
+                }
+            }
+            if ended { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
 }
 
 impl core::fmt::Debug for Routing {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Routing").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("Routing").field("streams", &self.streams).finish_non_exhaustive()
     }
 }
 
 /// What a running router needs.
 struct Table {
+    client: Client,
     routes: Vec<Arc<Route>>,
     fallback: Option<Arc<Handler>>,
     first_match: bool,
+    /// With it messages are acknowledged here.
+    on_failure: Option<OnFailure>,
     counters: Arc<Counters>,
 }
 
 impl Table {
     /// Calls the handlers of a message, one after the other.
-    async fn call(self: Arc<Self>, client: Client, message: Message) {
-        let mut matched = false;
+    async fn call(self: Arc<Self>, message: Message) {
+        let (mut matched, mut handled) = (false, true);
         for route in &self.routes {
             let matches = TopicName::new(message.topic()).is_ok_and(|topic| route.pattern.matches(topic));
             if !matches {
                 continue;
             }
             matched = true;
-            let captures = Captures::new(message.clone(), Some(Arc::clone(&route.pattern)));
-            let call = Call { client: client.clone(), message: message.clone(), captures };
-            self.count(contained(&*route.handler, call).await, route.pattern.filter());
+            handled &= self.handle(&message, &*route.handler, Some(&route.pattern)).await;
             if self.first_match {
                 break;
             }
         }
-        if matched {
-            return;
+        if !matched {
+            count(&self.counters.unmatched);
+            if let Some(handler) = &self.fallback {
+                handled &= self.handle(&message, &**handler, None).await;
+            }
         }
-        count(&self.counters.unmatched);
-        if let Some(handler) = &self.fallback {
-            let captures = Captures::new(message.clone(), None);
-            self.count(contained(&**handler, Call { client, message, captures }).await, "fallback");
+        if let Some(on_failure) = self.on_failure {
+            acknowledge(&message, handled, on_failure);
         }
     }
 
-    fn count(&self, ending: Ending, handler: &str) {
-        match ending {
-            Ending::Handled => count(&self.counters.handled),
+    /// Calls one handler, and tells whether it ended well.
+    async fn handle(&self, message: &Message, handler: &Handler, pattern: Option<&Arc<Pattern>>) -> bool {
+        let captures = Captures::new(message.clone(), pattern.cloned());
+        let call = Call { client: self.client.clone(), message: message.clone(), captures };
+        let name = pattern.map_or("fallback", |pattern| pattern.filter());
+        match contained(handler, call).await {
+            Ending::Handled => {
+                count(&self.counters.handled);
+                return true;
+            }
             Ending::Failed(error) => {
-                tracing::warn!(handler, %error, "a handler failed");
+                tracing::warn!(handler = name, %error, "a handler failed");
                 count(&self.counters.failed);
             }
             Ending::Panicked => {
-                tracing::error!(handler, "a handler panicked");
+                tracing::error!(handler = name, "a handler panicked");
                 count(&self.counters.panicked);
             }
         }
+        false
+    }
+}
+
+/// Says what became of a message. One that is stale by now comes again, or was acknowledged by its handler.
+fn acknowledge(message: &Message, handled: bool, on_failure: OnFailure) {
+    match on_failure {
+        _ if handled => drop(message.acknowledge()),
+        OnFailure::Keep => {}
+        OnFailure::Reject => match message.reject(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR) {
+            // 3.1.1 has no way to say so, and a message with a store is past it.
+            Err(Error::Usage(_)) => drop(message.acknowledge()),
+            Ok(()) | Err(_) => {}
+        },
     }
 }
 

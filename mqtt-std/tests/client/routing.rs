@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
-use mqtt_std::{Client, Error, InvalidPatternReason, Options, QoS, Router};
+use mqtt_std::{Client, Error, InvalidPatternReason, OnFailure, Options, QoS, Router};
 use tokio::sync::{mpsc, oneshot};
 
 use super::support::*;
@@ -249,5 +249,100 @@ fn a_run_that_is_dropped_at_any_await_leaves_nothing_behind() {
             }
             end(client).await;
         }
+    });
+}
+
+#[test]
+fn a_message_is_acknowledged_when_its_handler_has_ended_well() {
+    run(async || {
+        for (version, on_failure, failed) in [
+            (V5, OnFailure::Reject, "PUBACK #2 83"),
+            (V3, OnFailure::Reject, "PUBACK #2"),
+            (V5, OnFailure::Keep, ""),
+            (V3, OnFailure::Keep, ""),
+        ] {
+            for concurrency in [1, 3] {
+                let peer = Peer::new(version).await;
+                let (client, mut link) = peer.connect(peer.options()).await;
+                let (began, mut begun) = mpsc::unbounded_channel();
+                let router = Router::new()
+                    .acknowledge_handled(on_failure)
+                    .concurrency(concurrency)
+                    .on("in", move |_, _| {
+                        let (finish, finished) = oneshot::channel();
+                        began.send(finish).unwrap();
+                        async move { if finished.await.unwrap_or(false) { Ok(()) } else { Err("on purpose") } }
+                    })
+                    .unwrap();
+                let (routing, _) = tokio::join!(router.subscribe(&client), link.grant("in q1"));
+                let running = tokio::spawn(routing.unwrap().run());
+                for number in 1..=4 {
+                    link.publish("in", QoS::AtLeastOnce, number, "x").await;
+                }
+                let first = begun.recv().await.unwrap();
+                others().await;
+                link.expect_nothing();
+                first.send(true).unwrap();
+                link.expect("PUBACK #1").await;
+                begun.recv().await.unwrap().send(false).unwrap();
+                if on_failure == OnFailure::Reject {
+                    link.expect(failed).await;
+                }
+                begun.recv().await.unwrap().send(true).unwrap();
+                if on_failure == OnFailure::Reject {
+                    link.expect("PUBACK #3").await;
+                } else {
+                    others().await;
+                    link.expect_nothing();
+                }
+                // The fourth is not handled to its end.
+                let last = begun.recv().await.unwrap();
+                assert_eq!((router.statistics().handled, router.statistics().failed), (2, 1));
+                running.abort();
+                assert!(running.await.unwrap_err().is_cancelled());
+                let lines = link.receive().await;
+                assert!(lines.starts_with("UNSUBSCRIBE"), "{lines}");
+                drop(last);
+                others().await;
+                link.expect_nothing();
+            }
+        }
+    });
+}
+
+#[test]
+fn what_no_pattern_matches_falls_back() {
+    run(async || {
+        for acknowledged in [false, true] {
+            let peer = Peer::new(V5).await;
+            let (client, mut link) = peer.connect(peer.options()).await;
+            let lines = Lines::default();
+            let (matched, fallen) = (lines.clone(), lines.clone());
+            let mut router = Router::new()
+                .on_sync("a/{x}", move |message, _| matched.push(line(&message)))
+                .unwrap()
+                .fallback(move |message, captures| {
+                    assert_eq!(captures.iter().count(), 0);
+                    let fallen = fallen.clone();
+                    async move { fallen.push(format!("else {}", line(&message))) }
+                });
+            if acknowledged {
+                router = router.acknowledge_handled(OnFailure::Reject);
+            }
+            let (routing, _) = tokio::join!(router.subscribe(&client), link.grant("a/+ q1"));
+            tokio::spawn(routing.unwrap().run());
+            for (number, topic) in [(1, "b"), (2, "a/x"), (3, "c")] {
+                link.publish(topic, QoS::AtLeastOnce, number, "").await;
+                link.expect(&format!("PUBACK #{number}")).await;
+            }
+            lines.are(&["else b ", "a/x ", "else c "]).await;
+            assert_eq!((router.statistics().unmatched, router.statistics().handled), (2, 3));
+        }
+        // Nothing but that is a router too, and nothing at all is one that ends.
+        let broker = broker().await;
+        let client = connect(&broker, V5, "client").await;
+        Router::new().run(&client).await.unwrap();
+        let routing = Router::new().fallback(|_, _| async {}).subscribe(&client).await.unwrap();
+        let (_, ()) = tokio::join!(client.shutdown(Duration::ZERO), routing.run());
     });
 }
