@@ -207,14 +207,16 @@ impl Table {
 
 /// Says what became of a message. One that is stale by now comes again, or was acknowledged by its handler.
 fn acknowledge(message: &Message, handled: bool, on_failure: OnFailure) {
-    match on_failure {
-        _ if handled => drop(message.acknowledge()),
-        OnFailure::Keep => {}
-        OnFailure::Reject => match message.reject(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR) {
-            // 3.1.1 has no way to say so, and a message with a store is past it.
-            Err(Error::Usage(_)) => drop(message.acknowledge()),
-            Ok(()) | Err(_) => {}
-        },
+    let acknowledged = match on_failure {
+        _ if handled => true,
+        OnFailure::Keep => false,
+        // 3.1.1 has no way to say so, and a message with a store is past it.
+        OnFailure::Reject => {
+            matches!(message.reject(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR), Err(Error::Usage(_)))
+        }
+    };
+    if acknowledged {
+        let _ = message.acknowledge();
     }
 }
 
