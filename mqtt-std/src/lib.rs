@@ -87,7 +87,7 @@ pub use options::{
     Credentials, CredentialsError, CredentialsProvider, CredentialsRequest, FetchingCredentials, IntoOptions, Options,
     Redirects, Will,
 };
-pub use payload::{Opening, PayloadFile, PayloadSource, Source};
+pub use payload::{Opening, PayloadFile, PayloadReader, PayloadSource, Source};
 pub use publish::{Delivered, Publish, Receipt};
 pub use request::{Request, RequestStatistics, Requests, StartRequests};
 pub use router::{

@@ -10,6 +10,8 @@ use mqtt_core::{PacketType, Properties, Property, QoS, ReasonCode, Sender};
 use crate::delivery::{Hand, Stale};
 use crate::error::Error;
 
+use crate::payload::{PayloadReader, ReadEnd};
+
 /// A message from the broker. Cheap to clone: all bytes are shared.
 ///
 /// The properties are those of 5.0; in 3.1.1 there are none.
@@ -24,6 +26,8 @@ pub struct Message {
     dup: bool,
     /// It is acknowledged by hand.
     hand: Option<Arc<Hand>>,
+    /// Where the payload comes from that is not in `bytes`.
+    stream: Option<Arc<ReadEnd>>,
 }
 
 impl Message {
@@ -44,6 +48,7 @@ impl Message {
             retain: message.retain,
             dup: message.dup,
             hand: None,
+            stream: None,
         }
     }
 
@@ -58,6 +63,11 @@ impl Message {
         self.bytes.len()
     }
 
+    /// The same message, whose payload comes from here.
+    pub(crate) fn with_payload(&self, read_end: ReadEnd) -> Self {
+        Self { stream: Some(Arc::new(read_end)), ..self.clone() }
+    }
+
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &str {
@@ -65,10 +75,57 @@ impl Message {
         core::str::from_utf8(self.bytes.get(..usize::from(self.topic_len)).unwrap_or_default()).unwrap_or_default()
     }
 
-    /// The payload.
+    /// The payload; empty if it is [streamed](Self::is_streamed).
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.bytes.get(self.payload_at as usize..).unwrap_or_default()
+    }
+
+    /// Bytes of the payload, streamed or not.
+    #[must_use]
+    pub fn payload_len(&self) -> usize {
+        match &self.stream {
+            Some(read_end) => read_end.length() as usize,
+            None => self.payload().len(),
+        }
+    }
+
+    /// Whether the payload is too large to be held in memory, and comes through [`reader`](Self::reader) as it arrives: only in
+    /// a stream that is made for it, [`Subscribe::streamed`](crate::Subscribe::streamed).
+    #[must_use]
+    pub const fn is_streamed(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Reads the payload, streamed or not.
+    ///
+    /// A streamed payload is read once: readers of the same message, clones of it too, share one place. A read fails if the
+    /// connection is lost before the last byte is here (`ConnectionReset`; at QoS 1 and 2 the message comes again, as a new
+    /// one), if too much has waited unread for longer than [`Options::stall_timeout`](crate::Options::stall_timeout)
+    /// (`TimedOut`; the message is counted as dropped), or if the client has ended (`NotConnected`).
+    ///
+    /// When the message and all its readers are dropped before the end, the rest is skipped, and the message counted as
+    /// [abandoned](crate::Statistics::abandoned); it is acknowledged then unless that is done by hand.
+    ///
+    /// ```no_run
+    /// # async fn f(client: mqtt_std::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use mqtt_std::QoS;
+    ///
+    /// let mut updates = client.subscribe("cellar/+/firmware", QoS::AtLeastOnce).streamed().await?;
+    /// while let Some(message) = updates.next().await {
+    ///     let mut file = tokio::fs::File::create("firmware.bin").await?;
+    ///     let copied = tokio::io::copy(&mut message.reader(), &mut file).await?;
+    ///     println!("{copied} bytes for {}", message.topic());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn reader(&self) -> PayloadReader {
+        match &self.stream {
+            Some(read_end) => PayloadReader::streamed(Arc::clone(read_end)),
+            None => PayloadReader::whole(self.payload_bytes()),
+        }
     }
 
     /// The payload to be kept, or to be published elsewhere, without a copy. It keeps the whole message in memory.
@@ -107,6 +164,8 @@ impl Message {
     /// Acknowledges the message, which comes from a stream where this is done [by hand](crate::Acknowledge::ByHand). Of
     /// another stream, or at QoS 0, it does nothing. A clone is the same message.
     ///
+    /// A [streamed](Self::is_streamed) message is acknowledged once its last byte was read as well.
+    ///
     /// If other streams have the message too, it is acknowledged once they have. Dropped without this, it is not acknowledged,
     /// and comes again on the next connection if the session is still there: at QoS 1, and at QoS 2 if the program has
     /// ended.
@@ -114,18 +173,26 @@ impl Message {
     /// # Errors
     /// There is nothing to acknowledge any more, because it was done before, or because the message will come again.
     pub fn acknowledge(&self) -> Result<(), Stale> {
-        self.hand.as_ref().map_or(Ok(()), |hand| hand.acknowledge())
+        match (&self.hand, &self.stream) {
+            (Some(hand), _) => hand.acknowledge(),
+            (None, Some(read_end)) => read_end.acknowledge(),
+            (None, None) => Ok(()),
+        }
     }
 
     /// Refuses the message, with a failing Reason Code that PUBACK and PUBREC know (5.0 §3.4.2.1, §3.5.2.1), in place of
     /// [`acknowledge`](Self::acknowledge). The broker does not send it again. If other streams have it too, they find it
-    /// stale.
+    /// stale. A [streamed](Self::is_streamed) message can be refused once its last byte was read; before that it is stale.
     ///
     /// # Errors
     /// `Usage`: `NotInVersion` in 3.1.1, `Encode(ReasonCodeNotAllowed)`, and `AlreadyAcknowledged` at QoS 2 with a store: it can
     /// still be acknowledged. `Stale`, as there.
     pub fn reject(&self, reason: ReasonCode) -> Result<(), Error> {
-        self.hand.as_ref().map_or(Ok(()), |hand| hand.reject(reason))
+        match (&self.hand, &self.stream) {
+            (Some(hand), _) => hand.reject(reason),
+            (None, Some(read_end)) => read_end.reject(reason),
+            (None, None) => Ok(()),
+        }
     }
 
     /// All properties, in their order. A Topic Alias among them has done its work.

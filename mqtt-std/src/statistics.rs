@@ -10,8 +10,10 @@ pub struct Statistics {
     pub unrouted: u64,
     /// Messages that a full stream did not take in time, counted for each stream.
     pub dropped: u64,
-    /// Messages that were larger than the maximum packet size (3.1.1), skipped and acknowledged.
+    /// Messages that were larger than the maximum packet size (3.1.1, or no stream is made for them), skipped and acknowledged.
     pub skipped: u64,
+    /// Messages larger than the maximum packet size whose readers did not want the rest, counted for each stream.
+    pub abandoned: u64,
     /// Messages handed to the transport or taken into the session.
     pub published: u64,
     /// Connections that the broker accepted.

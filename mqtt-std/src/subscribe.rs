@@ -164,6 +164,18 @@ impl<'a> Subscribe<'a> {
         self
     }
 
+    /// Takes messages that are too large for memory as well: they are in the stream as soon as they begin, and their payload is
+    /// read as it arrives, [`Message::reader`](crate::Message::reader); default: no. The client must have
+    /// [`Options::streaming`](crate::Options::streaming).
+    ///
+    /// Such a message is acknowledged once its last byte was read, by hand or not. A full stream holds it up, and so does a
+    /// reader with too much before it: after [`Options::stall_timeout`](crate::Options::stall_timeout) without a read
+    /// [`when_full`](Self::when_full) says what becomes of it.
+    pub const fn streamed(mut self) -> Self {
+        self.stream.streamed = true;
+        self
+    }
+
     /// Waits until the stream is there and the broker is asked, which may be before there is a connection. Its answer comes
     /// later: [`Subscription::confirmed`]. With [`listen`](Client::listen) nothing is waited for.
     ///

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use mqtt_core::{Instant, TopicName};
+use mqtt_core::Instant;
 
 use super::queue::{Offer, Queue};
 use super::routes::Interest;
@@ -34,9 +34,14 @@ impl Early {
         }
     }
 
+    /// Until when a message that no stream matches may wait for one.
+    pub(crate) fn until(&self, now: Instant) -> Option<Instant> {
+        self.until.filter(|until| now < *until)
+    }
+
     /// Tells whether a message that no stream matches may wait for one.
     pub(crate) fn may_wait(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| now < until)
+        self.until(now).is_some()
     }
 
     pub(crate) fn push(&mut self, message: Message, ticket: Arc<Ticket>) {
@@ -46,10 +51,7 @@ impl Early {
     /// There is a stream for these.
     pub(crate) fn hand_over(&mut self, interest: Interest<'_>, queue: &Queue, later: &mut Later) {
         self.messages.retain(|(message, ticket)| {
-            let matches = match interest {
-                Interest::Filter(filter) => TopicName::new(message.topic()).is_ok_and(|topic| filter.matches(topic)),
-                Interest::Unmatched => true,
-            };
+            let matches = interest.includes(message.topic());
             if matches {
                 let offer = Offer { message, ticket: Some(ticket), may_wait: true, overdue: false };
                 queue.push(&offer, later);

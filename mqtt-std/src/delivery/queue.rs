@@ -50,6 +50,7 @@ pub(crate) struct StreamOptions {
     pub(crate) bytes: usize,
     pub(crate) acknowledge: Acknowledge,
     pub(crate) when_full: WhenFull,
+    pub(crate) streamed: bool,
 }
 
 /// The messages that wait in a stream.
@@ -125,6 +126,15 @@ impl Queue {
             lags: false,
         };
         Arc::new(Self { inner: Mutex::new(inner), options })
+    }
+
+    /// Takes messages whose payload is still arriving.
+    pub(crate) const fn is_streamed(&self) -> bool {
+        self.options.streamed
+    }
+
+    pub(crate) const fn when_full(&self) -> WhenFull {
+        self.options.when_full
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -23,6 +23,16 @@ pub(crate) enum Interest<'a> {
     Unmatched,
 }
 
+impl Interest<'_> {
+    /// Tells whether a message with this topic that no stream matches so far is meant.
+    pub(crate) fn includes(self, topic: &str) -> bool {
+        match self {
+            Self::Filter(filter) => TopicName::new(topic).is_ok_and(|topic| filter.matches(topic)),
+            Self::Unmatched => true,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Route {
     filter: Box<str>,

@@ -18,6 +18,7 @@ use super::talk::Talk;
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::message::Message;
+use crate::payload::Inbound;
 use crate::state::{Shared, Stalled, State};
 use crate::status::{Accepted, Cause, Explanation, Greeting};
 
@@ -228,6 +229,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let patience = u64::try_from(self.stall_timeout.as_millis()).unwrap_or(u64::MAX);
         let until = now.plus_millis(patience);
         while !state.is_held_up() {
+            // An input that is given again begins here again.
+            let before = self.framing;
             let (input, len) = match self.framing.next(&self.input, self.maximum_packet_size) {
                 Ok(Some(found)) => found,
                 Ok(None) => break,
@@ -238,10 +241,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             };
             if let Some(talk) = &mut self.talk {
                 if talk.holds(&input, state.machine.is_connected()) {
+                    self.framing = before;
                     break;
                 }
             }
-            let State { machine, routes, replies, sources, statistics, stalled, tickets, early, later, .. } = state;
+            let State {
+                inbound, machine, routes, replies, sources, statistics, stalled, tickets, early, later, ..
+            } = state;
             let response_information = &mut state.response_information;
             match machine.receive(now, input) {
                 Ok(Some(Event::Message(message))) => {
@@ -259,6 +265,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                         }
                         _ => statistics.unrouted += 1,
                     }
+                }
+                Ok(Some(Event::MessageBegins { message, payload_len })) => {
+                    let (queues, message) = (routes.matching(message.topic), Message::new(&message));
+                    state.begin_inbound(now, message, payload_len, &queues);
+                }
+                Ok(Some(Event::Fragment(bytes))) => {
+                    if let Some(inbound) = inbound {
+                        inbound.push(bytes, later);
+                    }
+                }
+                Ok(Some(Event::MessageEnds { fragment, acknowledgement, .. })) => {
+                    if let Some(inbound) = inbound {
+                        inbound.push(fragment, later);
+                    }
+                    state.end_inbound(&self.shared, acknowledgement);
                 }
                 Ok(Some(Event::Published { packet_identifier, reason_code, properties })) => {
                     later.sources.extend(sources.remove(packet_identifier));
@@ -299,7 +320,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 Ok(Some(Event::Renewed { refused, .. })) if refused > 0 => state.end_refused(),
                 // What ends the connection is found by `check_end`.
                 Ok(_) | Err(ReceiveError::Connection(_)) => {}
-                Err(ReceiveError::NotReady) => break,
+                Err(ReceiveError::NotReady) => {
+                    self.framing = before;
+                    break;
+                }
             }
             self.input.advance(len);
             state.unstall(now);
@@ -406,7 +430,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let state = self.shared.lock();
         let machine = state.machine.poll_timeout();
         let stall = state.stalled.as_ref().map(|stalled| stalled.until);
-        let moments = [machine, stall, state.early.deadline(), state.expiry_check];
+        let held = state.inbound.as_ref().and_then(Inbound::held_until);
+        let moments = [machine, stall, held, state.early.deadline(), state.expiry_check];
         let moments = moments.into_iter().flatten().map(|moment| self.shared.at(moment));
         let blocked = self.blocked_since.map(|since| since + self.write_timeout);
         let answer = self.talk.as_ref().and_then(|talk| talk.until);

@@ -154,6 +154,7 @@ impl Driver {
         self.owed = state.machine.session.outgoing_len() > 0;
         state.machine.transport_lost();
         state.clear_outbox();
+        state.cut_inbound();
         if by_the_peer(&ended.end) {
             state.suspect_of_death();
         }

@@ -70,6 +70,7 @@ pub struct Options {
     pub(crate) stall_timeout: Duration,
     pub(crate) maximum_packet_size: u32,
     request_response_information: bool,
+    pub(crate) streaming: bool,
 }
 
 impl Options {
@@ -112,6 +113,7 @@ impl Options {
             stall_timeout: Duration::from_secs(30),
             maximum_packet_size: 16 << 20,
             request_response_information: false,
+            streaming: false,
         }
     }
 
@@ -257,11 +259,14 @@ impl Options {
             .session_expiry_interval(self.session_expiry_interval)
             .keep_session(self.keep_session)
             .keep_alive(self.keep_alive)
-            .maximum_packet_size(self.maximum_packet_size)
+            .streaming(self.streaming)
             .receive_maximum(self.in_flight)
             .request_response_information(self.request_response_information)
             // Once the streams have taken them.
             .acknowledge(Acknowledge::ByApplication);
+        if !self.streaming {
+            options = options.maximum_packet_size(self.maximum_packet_size);
+        }
         options.user_name = self.user_name.as_deref();
         options.password = self.password.as_deref();
         options.will = self.will.as_ref().and_then(|will| will.lend(will_properties));

@@ -5,8 +5,13 @@ use core::time::Duration;
 use super::Options;
 use crate::delivery::{Acknowledge, StreamOptions, WhenFull};
 
-pub(super) const DEFAULT: StreamOptions =
-    StreamOptions { capacity: 256, bytes: 64 << 20, acknowledge: Acknowledge::OnArrival, when_full: WhenFull::Drop };
+pub(super) const DEFAULT: StreamOptions = StreamOptions {
+    capacity: 256,
+    bytes: 64 << 20,
+    acknowledge: Acknowledge::OnArrival,
+    when_full: WhenFull::Drop,
+    streamed: false,
+};
 
 impl Options {
     /// Sets how many messages wait in a subscription's stream; default: 256. When it is full, further messages at QoS 1 and 2
@@ -35,6 +40,23 @@ impl Options {
     #[must_use]
     pub const fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.stall_timeout = timeout;
+        self
+    }
+
+    /// Takes larger messages than [`maximum_packet_size`](Self::maximum_packet_size) too, for the streams that are
+    /// [`streamed`](crate::Subscribe::streamed); default: no. The broker is told of no Maximum Packet Size then, and a message
+    /// that large is not held in memory: some 300 KiB of it at a time for each stream. Its topic and properties must fit
+    /// into `maximum_packet_size`. Where no such stream matches, it is skipped, acknowledged and counted.
+    ///
+    /// A message is one packet, so nothing else arrives before its last byte: no other message, and no answer of the broker's
+    /// either. Who waits for one of these before reading on waits for [`stall_timeout`](Self::stall_timeout). At QoS 1 and 2 it
+    /// is acknowledged once its last byte was read.
+    ///
+    /// With [`keep_session`](Self::keep_session) such a message that comes before its stream stops the reading for as long;
+    /// make the streams before the connection, or with [`Subscribe::send`](crate::Subscribe::send).
+    #[must_use]
+    pub const fn streaming(mut self) -> Self {
+        self.streaming = true;
         self
     }
 }

@@ -8,6 +8,7 @@ use mqtt_core::{Instant, QoS, ReasonCode};
 use super::State;
 use crate::delivery::{Offer, Pushed, Queue, Ticket};
 use crate::message::Message;
+use crate::payload::Inbound;
 
 /// A message that waits for room in streams, and until when.
 pub(crate) struct Stalled {
@@ -23,6 +24,7 @@ pub(crate) struct Stalled {
 impl State {
     /// Puts the message that is held up into the streams that have room for it.
     pub(crate) fn unstall(&mut self, now: Instant) {
+        self.settle_inbound(now);
         let Some(stalled) = &mut self.stalled else { return };
         // At QoS 0 only as long as the reader may wait for an acknowledgement that is behind this message.
         let answer_due = stalled.message.qos() != QoS::AtMostOnce || self.machine.session.outgoing_len() > 0;
@@ -74,9 +76,10 @@ impl State {
         }
     }
 
-    /// Tells whether a full stream holds up what arrives. Until CONNACK it does not: that is not to wait for a reader.
+    /// Tells whether a full stream, or a slow reader, holds up what arrives. Until CONNACK it does not: that is not to wait for a reader.
     pub(crate) fn is_held_up(&self) -> bool {
-        self.stalled.is_some() && self.machine.is_connected()
+        let held = |inbound: &Inbound| inbound.held_until().is_some();
+        (self.stalled.is_some() || self.inbound.as_ref().is_some_and(held)) && self.machine.is_connected()
     }
 
     /// Acknowledges what all streams have taken, and what waits for none any longer.

@@ -1,6 +1,7 @@
 //! What handles and the driver share, behind one lock that is never held across a wait.
 
 mod deliver;
+mod inbound;
 mod later;
 mod publish;
 mod replies;
@@ -27,7 +28,7 @@ use crate::delivery::{Early, Routes, Tickets};
 use crate::driver::Outbox;
 use crate::error::Error;
 use crate::options::Options;
-use crate::payload::Sources;
+use crate::payload::{Inbound, Sources};
 use crate::statistics::Statistics;
 use crate::storage::{HeapAliases, HeapStorage, HeapSubscriptions};
 use publish::Queued;
@@ -104,6 +105,8 @@ pub(crate) struct State {
     pub(crate) stalled: Option<Stalled>,
     /// A stream was full for too long: the connection is to be given up.
     pub(crate) overrun: bool,
+    /// The message that the connection is in the middle of.
+    pub(crate) inbound: Option<Inbound>,
     pub(crate) tickets: Arc<Tickets>,
     pub(crate) early: Early,
     /// Filters whose streams are gone, until there is room for the UNSUBSCRIBE.
@@ -153,6 +156,7 @@ impl Shared {
             routes: Routes::default(),
             stalled: None,
             overrun: false,
+            inbound: None,
             tickets: Tickets::new(usize::from(options.in_flight).max(WAITING), options.storage),
             early: Early::new(options.keep_session),
             unwanted: Vec::new(),
@@ -261,6 +265,7 @@ impl Shared {
         state.give_up_queue();
         state.clear_outbox();
         state.hand_over_stalled();
+        state.cut_inbound();
         let keep = state.keep_session;
         let State { routes, later, .. } = &mut *state;
         routes.close(keep, later);

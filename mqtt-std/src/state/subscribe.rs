@@ -63,6 +63,7 @@ impl State {
     fn add(&mut self, interest: Interest<'_>, queue: &Arc<Queue>) {
         self.routes.add(interest, queue);
         self.early.hand_over(interest, queue, &mut self.later);
+        self.claim_inbound(interest, queue);
     }
 
     /// Without a wait for the answer: the streams are gone.

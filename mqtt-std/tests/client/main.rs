@@ -20,6 +20,7 @@ mod routing;
 mod runtimes;
 mod secrets;
 mod shutting_down;
+mod streaming_in;
 mod streaming_out;
 mod streams;
 mod subscriptions;

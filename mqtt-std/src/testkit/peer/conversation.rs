@@ -154,6 +154,17 @@ impl Conversation {
         written.map_err(|error| self.failure("to send", error))
     }
 
+    /// Sends as many of these bytes as the connection takes now, and tells how many that is.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn send_some(&mut self, bytes: &[u8]) -> Result<usize, Failure> {
+        match Pin::new(&mut self.stream).poll_write(&mut Context::from_waker(Waker::noop()), bytes) {
+            Poll::Pending => Ok(0),
+            Poll::Ready(sent) => sent.map_err(|error| self.failure("to send", error)),
+        }
+    }
+
     /// Sends CONNACK.
     ///
     /// # Errors
@@ -373,6 +384,25 @@ impl Conversation {
             Ok(_) => Ok(bytes),
             Err(error) => Err(self.failure(format_args!("{count} bytes"), describe_error(&error))),
         }
+    }
+
+    /// Bytes that are here, and no packet yet; nothing if there are none.
+    ///
+    /// # Errors
+    /// The connection is lost, or has ended.
+    pub fn read_available(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut bytes = core::mem::take(&mut self.buffer).to_vec();
+        let mut read = vec![0; 64 * 1024];
+        let mut found = ReadBuf::new(&mut read);
+        match Pin::new(&mut self.stream).poll_read(&mut Context::from_waker(Waker::noop()), &mut found) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) if found.filled().is_empty() => {
+                return Err(self.failure("bytes", "the end of the connection"));
+            }
+            Poll::Ready(Ok(())) => bytes.extend_from_slice(found.filled()),
+            Poll::Ready(Err(error)) => return Err(self.failure("bytes", describe_error(&error))),
+        }
+        Ok(bytes)
     }
 
     /// All bytes to the end.

@@ -62,6 +62,11 @@ impl Link {
         self.conversation.send_bytes(bytes).await.unwrap();
     }
 
+    /// Sends what the connection takes now; tells how much that is.
+    pub(crate) fn send_some(&mut self, bytes: &[u8]) -> usize {
+        self.conversation.send_some(bytes).unwrap()
+    }
+
     pub(crate) async fn connack(&mut self, session_present: bool, reason_code: ReasonCode) {
         self.send(&connack(session_present, reason_code)).await;
     }
@@ -131,6 +136,11 @@ impl Link {
     /// So many bytes, and not one more.
     pub(crate) async fn read_exact(&mut self, count: usize) -> Vec<u8> {
         self.conversation.read_exact(count).await.unwrap()
+    }
+
+    /// Bytes that are here.
+    pub(crate) fn read_available(&mut self) -> Vec<u8> {
+        self.conversation.read_available().unwrap()
     }
 
     /// All bytes to the end.

@@ -1,0 +1,76 @@
+//! A message that arrives in parts.
+
+use std::sync::Arc;
+
+use mqtt_core::{Acknowledgement, Instant, QoS};
+
+use super::{Shared, State};
+use crate::delivery::{Interest, Queue};
+use crate::message::Message;
+use crate::payload::{End, Inbound};
+
+impl State {
+    /// The head of a message is here, and is for these streams.
+    pub(crate) fn begin_inbound(&mut self, now: Instant, head: Message, length: u32, queues: &[Arc<Queue>]) {
+        let may_wait = head.qos() != QoS::AtMostOnce && queues.is_empty();
+        let early = if may_wait { self.early.until(now) } else { None };
+        let mut inbound = Inbound::new(head, length, early);
+        for queue in queues.iter().filter(|queue| queue.is_streamed()) {
+            inbound.offer(Arc::clone(queue));
+        }
+        if inbound.is_claimed() && !queues.iter().all(|queue| queue.is_streamed()) {
+            tracing::warn!(
+                topic = inbound.topic(),
+                length,
+                "message is too large for a stream that is not made for it"
+            );
+            self.statistics.skipped = self.statistics.skipped.saturating_add(1);
+        }
+        self.inbound = Some(inbound);
+    }
+
+    /// There is a stream for what has waited for one.
+    pub(super) fn claim_inbound(&mut self, interest: Interest<'_>, queue: &Arc<Queue>) {
+        if let Some(inbound) = self.inbound.as_mut().filter(|inbound| queue.is_streamed() && inbound.is_early()) {
+            if interest.includes(inbound.topic()) {
+                inbound.offer(Arc::clone(queue));
+            }
+        }
+    }
+
+    pub(super) fn settle_inbound(&mut self, now: Instant) {
+        let Some(inbound) = &mut self.inbound else { return };
+        let patience = now.plus_millis(u64::try_from(self.stall_timeout.as_millis()).unwrap_or(u64::MAX));
+        let lost = inbound.settle(now, patience, self.driver.as_ref(), &mut self.later);
+        if lost.dropped > 0 {
+            tracing::warn!(topic = inbound.topic(), dropped = lost.dropped, "a payload was not read in time");
+        }
+        let free = inbound.held_until().is_none();
+        self.overrun |= lost.overrun && self.machine.is_connected();
+        self.statistics.dropped = self.statistics.dropped.saturating_add(lost.dropped);
+        self.statistics.abandoned = self.statistics.abandoned.saturating_add(lost.abandoned);
+        self.machine.set_reading(now, free);
+    }
+
+    /// The last byte is here.
+    pub(crate) fn end_inbound(&mut self, shared: &Arc<Shared>, acknowledgement: Option<Acknowledgement>) {
+        // Without a reader it comes back at once.
+        let ticket = acknowledgement.map(|token| self.tickets.give(Some(token), 0));
+        let Some(inbound) = self.inbound.take() else { return };
+        if inbound.is_claimed() {
+            self.statistics.received = self.statistics.received.saturating_add(1);
+        } else {
+            tracing::warn!(topic = inbound.topic(), "message is too large and was skipped");
+            self.statistics.skipped = self.statistics.skipped.saturating_add(1);
+        }
+        inbound.finish(shared, ticket.as_ref(), self.driver.as_ref(), &mut self.later);
+    }
+
+    /// The rest will not come.
+    pub(crate) fn cut_inbound(&mut self) {
+        let end = if self.closed || self.shutdown.is_some() { End::Closed } else { End::Cut };
+        if let Some(inbound) = self.inbound.take() {
+            inbound.fail(end, &mut self.later);
+        }
+    }
+}
