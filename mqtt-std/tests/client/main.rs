@@ -10,6 +10,7 @@ mod blocking;
 mod cancelling;
 mod capacity;
 mod connecting;
+mod dropped;
 mod edges;
 mod one_shots;
 mod properties;

@@ -1,6 +1,7 @@
 //! How a test runs, its time, its broker and its peers.
 
 mod clock;
+mod dropping;
 pub(crate) mod peer;
 mod unreachable;
 
@@ -12,6 +13,7 @@ use mqtt_std::testkit::{Broker, BrokerOptions};
 use mqtt_std::{Backoff, Client, Message, Options, ProtocolVersion, Status, Subscription};
 
 pub(crate) use clock::Clock;
+pub(crate) use dropping::drop_at_every_await;
 pub(crate) use peer::{Link, Peer};
 pub(crate) use unreachable::{Deaf, Reserved};
 

@@ -1,5 +1,7 @@
 //! The test kit's peer, for tests that want no errors and packets as lines.
 
+use std::sync::{Arc, Mutex};
+
 use mqtt_core::{
     Ack, AckKind, Connack, Delivery, Packet, PacketIdentifier, Properties, ProtocolVersion, Publish, QoS, ReasonCode,
     ReasonCodes, Suback, TopicName, Unsuback,
@@ -116,6 +118,37 @@ impl Link {
         }
     }
 
+    /// Answers everything as a broker does, and notes what came, on a task of its own, to the end of the connection.
+    pub(crate) fn serve(mut self) -> Noted {
+        let noted = Noted::default();
+        let lines = noted.clone();
+        tokio::spawn(async move {
+            loop {
+                let line = self.receive().await;
+                let over = line == "closed" || line == "reset";
+                self.answer(&line).await;
+                lines.0.lock().unwrap().push(line);
+                if over {
+                    return;
+                }
+            }
+        });
+        noted
+    }
+
+    async fn answer(&mut self, line: &str) {
+        let success = ReasonCode::SUCCESS;
+        match line.split(' ').next().unwrap() {
+            "PUBLISH" if line.starts_with("PUBLISH q1") => self.ack(AckKind::Puback, number(line), success).await,
+            "PUBLISH" if line.starts_with("PUBLISH q2") => self.ack(AckKind::Pubrec, number(line), success).await,
+            "PUBREL" => self.ack(AckKind::Pubcomp, number(line), success).await,
+            "SUBSCRIBE" => self.suback(number(line), &vec![2; line.matches(" q").count()]).await,
+            "UNSUBSCRIBE" => self.unsuback(number(line), &vec![0; line.matches(',').count() + 1]).await,
+            "PINGREQ" => self.send(&Packet::Pingresp).await,
+            _ => {}
+        }
+    }
+
     #[track_caller]
     pub(crate) fn expect(&mut self, line: &str) -> impl Future<Output = ()> {
         let caller = core::panic::Location::caller();
@@ -151,6 +184,26 @@ impl Link {
     /// Closes such that the client finds it reset.
     pub(crate) fn reset(self) {
         self.conversation.reset();
+    }
+}
+
+/// What a client has sent.
+#[derive(Clone, Default)]
+pub(crate) struct Noted(Arc<Mutex<Vec<String>>>);
+
+impl Noted {
+    /// How many lines have this in them.
+    pub(crate) fn count(&self, what: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| line.contains(what)).count()
+    }
+
+    /// How many packets of this kind there are.
+    pub(crate) fn packets(&self, kind: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| line.split(' ').next() == Some(kind)).count()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
     }
 }
 
