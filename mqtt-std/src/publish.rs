@@ -14,7 +14,7 @@ use mqtt_core::{
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::payload::Source;
-use crate::state::{Accepted, Shared};
+use crate::state::{Accepted, Shared, Turn};
 
 /// A message about to be published; see [`Client::publish`](crate::Client::publish).
 ///
@@ -191,11 +191,8 @@ impl<'a> Publish<'a> {
     /// # Errors
     /// The topic is not valid; the broker's limits do not allow the message; the client is closed.
     pub async fn send(self) -> Result<Receipt, Error> {
-        let turn = match self.publication.qos {
-            QoS::AtMostOnce => &self.shared.queue_turn,
-            _ => &self.shared.session_turn,
-        };
-        let accepted = self.shared.when_room(turn, |state, clock| state.publish(clock, &self.publication)).await?;
+        let accepted =
+            self.shared.when_room(self.turn(), |state, clock| state.publish(clock, &self.publication, true)).await?;
         Ok(Receipt::new(self.shared, accepted))
     }
 
@@ -204,8 +201,20 @@ impl<'a> Publish<'a> {
     /// # Errors
     /// As for [`send`](Self::send); [`Error::Full`] if it would have to wait.
     pub fn try_send(self) -> Result<Receipt, Error> {
-        let accepted = self.shared.change(|state, clock| state.publish(clock, &self.publication))?;
+        // Others wait, and came first.
+        if self.turn().is_taken() {
+            return Err(Error::Full);
+        }
+        let accepted = self.shared.change(|state, clock| state.publish(clock, &self.publication, false))?;
         accepted.map(|accepted| Receipt::new(self.shared, accepted)).ok_or(Error::Full)
+    }
+
+    /// Who waits for room for such a message.
+    fn turn(&self) -> &Turn {
+        match self.publication.qos {
+            QoS::AtMostOnce => &self.shared.queue_turn,
+            _ => &self.shared.session_turn,
+        }
     }
 }
 

@@ -7,13 +7,15 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::{Buf, BytesMut};
 use mqtt_core::{Event, Framing, Instant, Property, ProtocolVersion, ReceiveError};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Sleep, timeout, timeout_at};
 
 use super::authenticate;
+use super::buffers;
+use super::input::Input;
 use super::leap::Watch;
+use super::outbox::Leaving;
 use super::talk::Talk;
 use crate::answer::Answer;
 use crate::error::Error;
@@ -46,7 +48,8 @@ pub(crate) struct Link<T> {
     pub(super) shared: Arc<Shared>,
     transport: T,
     framing: Framing,
-    input: BytesMut,
+    input: Input,
+    leaving: Leaving,
     maximum_packet_size: usize,
     stall_timeout: Duration,
     write_timeout: Duration,
@@ -84,9 +87,6 @@ pub(crate) struct LinkOptions {
     pub(crate) on_connected: Box<dyn FnMut(bool, Accepted) + Send>,
 }
 
-/// At least this much room before each read.
-const READ_SIZE: usize = 16 * 1024;
-
 /// How long a DISCONNECT may take to leave, and then the broker to close.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -96,7 +96,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             shared,
             transport,
             framing: Framing::new(options.version),
-            input: BytesMut::new(),
+            input: Input::default(),
+            leaving: Leaving::default(),
             maximum_packet_size: options.maximum_packet_size,
             stall_timeout: options.stall_timeout,
             write_timeout: options.write_timeout,
@@ -166,6 +167,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 continue;
             }
             // The transport takes nothing more now.
+            self.input.shrink();
             if let Some(end) = self.give_up() {
                 return Poll::Ready(end);
             }
@@ -231,7 +233,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         while !state.is_held_up() {
             // An input that is given again begins here again.
             let before = self.framing;
-            let (input, len) = match self.framing.next(&self.input, self.maximum_packet_size) {
+            let (input, len) = match self.framing.next(self.input.bytes(), self.maximum_packet_size) {
                 Ok(Some(found)) => found,
                 Ok(None) => break,
                 Err(error) => {
@@ -377,20 +379,30 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 
     /// Writes what the transport takes; tells whether it took something.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
-        let mut state = self.shared.lock();
-        if state.outbox.remaining() == 0 {
+        let (full, room) = {
+            let mut state = self.shared.lock();
+            let full = !state.outbox.has_room();
+            state.outbox.take(&mut self.leaving);
+            (full, state.outbox.has_room())
+        };
+        if full && room {
+            self.shared.room.notify_waiters();
+        }
+        if self.leaving.is_empty() {
             self.blocked_since = None;
             let _ = Pin::new(&mut self.transport).poll_flush(cx).map_err(io_cause)?;
             return Ok(false);
         }
-        let (bytes, payload) = state.outbox.parts();
+        let (bytes, payload) = self.leaving.parts();
         let slices = [IoSlice::new(bytes), IoSlice::new(payload)];
         match Pin::new(&mut self.transport).poll_write_vectored(cx, &slices) {
             Poll::Ready(Ok(0)) => Err(Cause::ConnectionLost),
             Poll::Ready(Ok(len)) => {
                 self.blocked_since = None;
                 let now = self.shared.now();
-                state.outbox.advance(len);
+                self.leaving.advance(len);
+                let mut state = self.shared.lock();
+                state.outbox.written(len);
                 state.machine.transmitted(now, len);
                 Ok(true)
             }
@@ -404,18 +416,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 
     /// Reads what there is, unless a stream is full; tells whether there was something.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
-        if self.shared.lock().is_held_up() || self.input.len() >= self.maximum_packet_size.max(READ_SIZE) {
+        if self.shared.lock().is_held_up() || self.input.len() >= self.maximum_packet_size.max(buffers::SIZE) {
             return Ok(false);
         }
-        let start = self.input.len();
-        self.input.resize(start + READ_SIZE, 0);
-        let mut buffer = ReadBuf::new(self.input.get_mut(start..).unwrap_or(&mut []));
-        let polled = Pin::new(&mut self.transport).poll_read(cx, &mut buffer);
-        let filled = buffer.filled().len();
-        self.input.truncate(start + filled);
-        match polled {
-            Poll::Ready(Ok(())) if filled == 0 => Err(Cause::ConnectionLost),
-            Poll::Ready(Ok(())) => {
+        match self.input.poll_read(Pin::new(&mut self.transport), cx) {
+            Poll::Ready(Ok(0)) => Err(Cause::ConnectionLost),
+            Poll::Ready(Ok(_)) => {
                 let now = self.shared.now();
                 self.shared.lock().machine.bytes_received(now);
                 Ok(true)

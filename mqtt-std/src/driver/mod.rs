@@ -2,7 +2,9 @@
 
 mod attempt;
 mod authenticate;
+mod buffers;
 mod idle;
+mod input;
 mod leap;
 mod link;
 mod outbox;
@@ -158,6 +160,9 @@ impl Driver {
         if by_the_peer(&ended.end) {
             state.suspect_of_death();
         }
+        drop(state);
+        // Who waited for room on the way out finds some in the queue.
+        self.shared.room.notify_waiters();
         ended
     }
 

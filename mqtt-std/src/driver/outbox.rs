@@ -5,25 +5,36 @@ use core::task::{Context, Poll, ready};
 use bytes::Bytes;
 use mqtt_core::{EncodeError, UsageError};
 
+use super::buffers::{self, Buffer};
 use crate::payload::{Inflow, SourceFailed};
 
 /// Packets one behind the other, then the payload of the last one where it is sent from where it is kept, or as it comes from
 /// its source.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// The first `len` are packets; the others are kept to be written over, so that they are filled with zeros once.
-    bytes: Vec<u8>,
+    /// The first `len` are packets.
+    bytes: Buffer,
     len: usize,
     /// Comes behind the packets.
     payload: Bytes,
     /// What comes behind that.
     inflow: Option<Inflow>,
-    /// Sent of both together.
-    sent: usize,
+    /// Taken out to be written, and not written yet.
+    leaving: usize,
+}
+
+/// What is written now, while others fill the outbox.
+#[derive(Debug, Default)]
+pub(super) struct Leaving {
+    bytes: Buffer,
+    len: usize,
+    payload: Bytes,
+    /// Written of both together.
+    written: usize,
 }
 
 /// Beyond this many bytes nothing more is put in.
-const LIMIT: usize = 64 * 1024;
+const LIMIT: usize = buffers::SIZE - SPARE;
 
 /// A packet up to this many bytes is copied; a larger payload is not.
 const SPARE: usize = 4 * 1024;
@@ -43,8 +54,8 @@ impl Outbox {
         self.remaining() == 0 && self.inflow.is_none()
     }
 
-    pub(crate) fn remaining(&self) -> usize {
-        self.len.saturating_add(self.payload.len()).saturating_sub(self.sent)
+    fn remaining(&self) -> usize {
+        self.len.saturating_add(self.payload.len()).saturating_add(self.leaving)
     }
 
     /// Lets `encode` write a packet, or its head, behind what is there; with more room if it needs more. `encode` says how many
@@ -53,6 +64,9 @@ impl Outbox {
         &mut self,
         mut encode: impl FnMut(&mut [u8]) -> Result<(T, usize), UsageError>,
     ) -> Result<T, UsageError> {
+        if self.bytes.is_empty() {
+            self.bytes = buffers::take();
+        }
         let mut spare = SPARE;
         loop {
             let end = self.len.saturating_add(spare);
@@ -86,20 +100,15 @@ impl Outbox {
         self.remaining() == 0 && self.inflow.is_some()
     }
 
-    /// Takes what a source has ready, once what came before has left. `Ready`: all of the payload has left, or its source failed.
+    /// Takes what a source has ready, one part at a time. `Ready`: all of the payload has left, or its source failed.
     pub(crate) fn poll_inflow(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceFailed>> {
-        loop {
-            let drained = self.remaining() == 0;
-            let Some(inflow) = self.inflow.as_mut().filter(|_| drained || self.payload.is_empty()) else {
-                return Poll::Pending;
-            };
-            match ready!(inflow.poll_chunk(cx))? {
-                Some(chunk) if drained => (self.len, self.sent, self.payload) = (0, 0, chunk),
-                Some(chunk) => self.payload = chunk,
-                None if drained => return Poll::Ready(Ok(())),
-                None => return Poll::Pending, // the head of an empty payload has not left yet
-            }
+        let Some(inflow) = self.inflow.as_mut().filter(|_| self.payload.is_empty()) else { return Poll::Pending };
+        match ready!(inflow.poll_chunk(cx))? {
+            Some(chunk) => self.payload = chunk,
+            None if self.remaining() == 0 => return Poll::Ready(Ok(())),
+            None => {}
         }
+        Poll::Pending
     }
 
     /// Takes out the source of the payload that is on its way.
@@ -107,24 +116,63 @@ impl Outbox {
         self.inflow.take()
     }
 
-    /// Both parts as far as they are not sent, for one vectored write.
-    pub(crate) fn parts(&self) -> (&[u8], &[u8]) {
-        let bytes = self.bytes.get(self.sent..self.len).unwrap_or(&[]);
-        let payload = self.payload.get(self.sent.saturating_sub(self.len)..).unwrap_or(&[]);
-        (bytes, payload)
-    }
-
-    pub(crate) fn advance(&mut self, sent: usize) {
-        self.sent = self.sent.saturating_add(sent);
-        if self.remaining() == 0 {
-            self.clear();
-        }
-    }
-
     /// Forgets all bytes: the connection is over, and no packet goes on in another one.
     pub(crate) fn clear(&mut self) {
         self.len = 0;
         self.payload = Bytes::new();
-        self.sent = 0;
+        self.leaving = 0;
+        self.shrink();
+    }
+
+    /// Without packets there is no buffer.
+    fn shrink(&mut self) {
+        if self.len == 0 {
+            buffers::give_back(core::mem::take(&mut self.bytes));
+        }
+    }
+
+    /// Takes out what is to be written, once what was taken before is written.
+    pub(super) fn take(&mut self, leaving: &mut Leaving) {
+        if self.leaving > 0 {
+            return;
+        }
+        self.leaving = self.remaining();
+        leaving.clear();
+        if self.leaving > 0 {
+            leaving.bytes = core::mem::take(&mut self.bytes);
+            leaving.len = core::mem::take(&mut self.len);
+            leaving.payload = core::mem::take(&mut self.payload);
+        }
+        self.shrink(); // what could not be encoded leaves an empty one behind
+    }
+
+    /// So many bytes of what was taken out are written.
+    pub(super) const fn written(&mut self, len: usize) {
+        self.leaving = self.leaving.saturating_sub(len);
+    }
+}
+
+impl Leaving {
+    pub(super) fn is_empty(&self) -> bool {
+        self.written >= self.len.saturating_add(self.payload.len())
+    }
+
+    /// Both parts as far as they are not written, for one vectored write.
+    pub(super) fn parts(&self) -> (&[u8], &[u8]) {
+        let bytes = self.bytes.get(self.written..self.len).unwrap_or(&[]);
+        let payload = self.payload.get(self.written.saturating_sub(self.len)..).unwrap_or(&[]);
+        (bytes, payload)
+    }
+
+    pub(super) fn advance(&mut self, len: usize) {
+        self.written = self.written.saturating_add(len);
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    fn clear(&mut self) {
+        let Self { bytes, .. } = core::mem::take(self);
+        buffers::give_back(bytes);
     }
 }

@@ -59,6 +59,11 @@ pub(crate) struct Turn {
 struct Waits<'a>(&'a AtomicUsize);
 
 impl Turn {
+    /// Tells whether somebody waits.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
     fn wait(&self) -> Waits<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Waits(&self.waiting)
@@ -229,7 +234,7 @@ impl Shared {
         mut change: impl FnMut(&mut State, Clock) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
         // Mostly there is room, and nobody to wait for.
-        if turn.waiting.load(Ordering::Relaxed) == 0 {
+        if !turn.is_taken() {
             if let Some(value) = self.change(&mut change)? {
                 return Ok(value);
             }

@@ -31,14 +31,20 @@ pub(crate) enum Accepted {
 }
 
 impl State {
-    /// Takes a message over. `Ok(None)`: no room now.
-    pub(crate) fn publish(&mut self, clock: Clock, publication: &Publication<'_>) -> Result<Option<Accepted>, Error> {
+    /// Takes a message over. `Ok(None)`: no room now. One at QoS 0 whose caller cannot wait is queued while others leave; to
+    /// wait costs less.
+    pub(crate) fn publish(
+        &mut self,
+        clock: Clock,
+        publication: &Publication<'_>,
+        can_wait: bool,
+    ) -> Result<Option<Accepted>, Error> {
         if self.closed || self.shutdown.is_some() {
             return Err(Error::Closed);
         }
         let request = publication.request()?;
         if request.qos == QoS::AtMostOnce {
-            return self.publish_at_most_once(clock, &request, publication);
+            return self.publish_at_most_once(clock, &request, publication, can_wait);
         }
         // What does not expire has no use for the time.
         let expires = request.message_expiry_interval.is_some();
@@ -68,6 +74,7 @@ impl State {
         clock: Clock,
         request: &PublishRequest<'_>,
         publication: &Publication<'_>,
+        can_wait: bool,
     ) -> Result<Option<Accepted>, Error> {
         let mut accepted = Accepted::Queued;
         let source = match &publication.source {
@@ -82,11 +89,10 @@ impl State {
         let direct = source.is_none()
             && self.queue.is_empty()
             && self.machine.is_connected()
-            && !self.suspicion.is_one_at_a_time()
-            && self.outbox.has_room();
-        if direct {
+            && !self.suspicion.is_one_at_a_time();
+        if direct && self.outbox.has_room() {
             self.send_at_most_once(request, &publication.payload)?;
-        } else if self.queue.len() < self.queue_limit {
+        } else if self.queue.len() < self.queue_limit && !(direct && can_wait) {
             let now = clock.now();
             let expires_at = request.message_expiry_interval.map(|seconds| now.plus_secs(seconds));
             self.queue.push_back(Queued { publication: publication.to_owned()?, since: now, expires_at, source });
