@@ -267,7 +267,7 @@ fn a_slow_reader_holds_up_the_broker_and_the_connection_lives() {
             let clock = Clock::stop();
             let options = streaming(&peer).keep_alive(8).stall_timeout(LONG);
             let (client, mut link, mut stream) = subscribed(&peer, options).await;
-            let text = large(60_000_000);
+            let text = large(25_000_000);
             let bytes = link.encode(&peer::message("t", QoS::AtLeastOnce, 7, false, &text));
             let mut sent = link.send_some(&bytes);
             let message = stream.next().await.unwrap();

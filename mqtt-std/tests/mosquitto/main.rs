@@ -9,6 +9,7 @@
 mod credentials;
 mod filters;
 mod messages;
+mod payloads;
 mod restarts;
 mod retained;
 mod sessions;

@@ -113,7 +113,7 @@ impl Mosquitto {
         let Self { directory, port, .. } = self;
         let data = directory.display();
         let mut text = format!(
-            "user root\nlistener {port} 127.0.0.1\nlog_dest stderr\nlog_type all\nmax_packet_size 20000000\n\
+            "user root\nlistener {port} 127.0.0.1\nlog_dest stderr\nlog_type all\nmax_packet_size 100000000\n\
              max_queued_messages 10000\nsys_interval 0\n"
         );
         if config.persistence {
