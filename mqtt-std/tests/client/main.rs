@@ -12,6 +12,7 @@ mod capacity;
 mod connecting;
 mod dropped;
 mod edges;
+mod faults;
 mod one_shots;
 mod properties;
 mod receipts;
