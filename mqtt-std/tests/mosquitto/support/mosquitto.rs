@@ -22,6 +22,25 @@ impl Config {
     pub(crate) const PLAIN: Self = Self { persistence: false, credentials: false };
     pub(crate) const PERSISTENT: Self = Self { persistence: true, credentials: false };
     pub(crate) const CREDENTIALS: Self = Self { persistence: false, credentials: true };
+
+    fn write(self, port: u16, directory: &Path) -> String {
+        let data = directory.display();
+        let mut text = format!(
+            "user root\nlistener {port} 127.0.0.1\nlog_dest stderr\nlog_type all\nmax_packet_size 100000000\n\
+             max_queued_messages 10000\nsys_interval 0\n"
+        );
+        if self.persistence {
+            // With the default of 20, version 2.0 sends again after a restart what is beyond that, though it has sent PUBREL.
+            text += &format!("persistence true\npersistence_location {data}/\nmax_inflight_messages 1000\n");
+        }
+        if self.credentials {
+            text += &format!("allow_anonymous false\npassword_file {data}/passwords\n");
+            fs::write(directory.join("passwords"), ALICE).unwrap();
+        } else {
+            text += "allow_anonymous true\n";
+        }
+        text
+    }
 }
 
 /// A broker with a directory of its own. Dropped, the process is killed and the directory removed.
@@ -49,6 +68,12 @@ struct Log {
 impl Mosquitto {
     /// Starts a broker on a free port; `None`: there is no Mosquitto here, and none is required.
     pub(crate) fn start(config: Config) -> Option<Self> {
+        Self::start_with(|port, directory| config.write(port, directory))
+    }
+
+    /// As [`start`](Self::start) with a configuration of the caller's, who may put other files beside it. It is asked for again
+    /// where a port is taken.
+    pub(crate) fn start_with(mut configure: impl FnMut(u16, &Path) -> String) -> Option<Self> {
         let Some(program) = find_program() else {
             let required = env::var_os("MQTT_TEST_MOSQUITTO").is_some_and(|value| value == "required");
             assert!(!required, "MQTT_TEST_MOSQUITTO=required, and there is no mosquitto: apt-get install mosquitto");
@@ -65,7 +90,8 @@ impl Mosquitto {
         // Somebody may take the port between the look and the start.
         for _ in 0..20 {
             broker.port = free_port();
-            broker.configure(config);
+            let text = configure(broker.port, &broker.directory);
+            fs::write(broker.directory.join("mosquitto.conf"), text).unwrap();
             match broker.launch() {
                 Ok(()) => return Some(broker),
                 Err(log) if log.contains("in use") => {}
@@ -107,26 +133,6 @@ impl Mosquitto {
         self.stop();
         let log = &self.process.as_ref().expect("it ran").log;
         log.text().lines().filter(|line| line.contains(text)).count()
-    }
-
-    fn configure(&self, config: Config) {
-        let Self { directory, port, .. } = self;
-        let data = directory.display();
-        let mut text = format!(
-            "user root\nlistener {port} 127.0.0.1\nlog_dest stderr\nlog_type all\nmax_packet_size 100000000\n\
-             max_queued_messages 10000\nsys_interval 0\n"
-        );
-        if config.persistence {
-            // With the default of 20, version 2.0 sends again after a restart what is beyond that, though it has sent PUBREL.
-            text += &format!("persistence true\npersistence_location {data}/\nmax_inflight_messages 1000\n");
-        }
-        if config.credentials {
-            text += &format!("allow_anonymous false\npassword_file {data}/passwords\n");
-            fs::write(directory.join("passwords"), ALICE).unwrap();
-        } else {
-            text += "allow_anonymous true\n";
-        }
-        fs::write(directory.join("mosquitto.conf"), text).unwrap();
     }
 
     /// Starts the process and waits until it listens; otherwise says what it said.
@@ -207,7 +213,7 @@ fn find_program() -> Option<PathBuf> {
 }
 
 /// A port below those that the system gives to outgoing connections: none of these takes it while the broker is away.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 10_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
