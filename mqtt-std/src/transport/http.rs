@@ -24,17 +24,17 @@ impl Answer {
     /// Reads to the end of the head, and maybe beyond.
     pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let mut bytes = BytesMut::with_capacity(1024);
+        let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
         loop {
             if stream.read_buf(&mut bytes).await? == 0 {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed before the end of an answer in HTTP"));
             }
-            if let Some(answer) =
-                Self::parse(&mut bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?
-            {
+            let read = bytes.len();
+            if let Some(answer) = Self::parse(&mut bytes).map_err(|error| invalid(error.to_string()))? {
                 return Ok(answer);
             }
-            if bytes.len() > MAXIMUM_LEN {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer in HTTP does not end"));
+            if read > MAXIMUM_LEN {
+                return Err(invalid("an answer in HTTP does not end".to_owned()));
             }
         }
     }

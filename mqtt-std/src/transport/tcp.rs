@@ -171,4 +171,22 @@ mod tests {
             assert!(begun.elapsed() >= STAGGER, "{:?}", begun.elapsed());
         });
     }
+
+    #[test]
+    fn small_packets_are_not_held_back_and_silence_is_looked_after_if_asked_for() {
+        runtime().block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            for silence in [None, Some(Duration::from_secs(30))] {
+                let stream = connect("127.0.0.1", port, silence).await.unwrap();
+                assert!(stream.nodelay().unwrap());
+                let socket = socket2::SockRef::from(&stream);
+                assert_eq!(socket.keepalive().unwrap(), silence.is_some());
+                #[cfg(target_os = "linux")]
+                if let Some(silence) = silence {
+                    assert_eq!(socket.tcp_keepalive_time().unwrap(), silence);
+                }
+            }
+        });
+    }
 }
