@@ -10,6 +10,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// As the server words it.
     pub(super) reason: String,
+    #[cfg(feature = "websocket")]
     headers: Vec<(String, String)>,
     pub(super) rest: BytesMut,
 }
@@ -45,10 +46,21 @@ impl Answer {
         let httparse::Status::Complete(len) = head.parse(bytes)? else { return Ok(None) };
         let status = head.code.unwrap_or(0);
         let reason = head.reason.unwrap_or("").to_owned();
-        let text = |value| String::from_utf8_lossy(value).into_owned();
-        let headers = head.headers.iter().map(|header| (header.name.to_owned(), text(header.value))).collect();
+        #[cfg(feature = "websocket")]
+        let headers = head
+            .headers
+            .iter()
+            .map(|header| (header.name.to_owned(), String::from_utf8_lossy(header.value).into_owned()))
+            .collect();
         bytes.advance(len);
-        Ok(Some(Self { status, reason, headers, rest: core::mem::take(bytes) }))
+        let rest = core::mem::take(bytes);
+        Ok(Some(Self {
+            status,
+            reason,
+            #[cfg(feature = "websocket")]
+            headers,
+            rest,
+        }))
     }
 
     /// The value of a field; of the first one of several.

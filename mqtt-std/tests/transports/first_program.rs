@@ -14,7 +14,7 @@ const LARGE: u32 = 1_500_000;
 /// Mosquitto 2.0 sends 4 KiB of a frame every 100 ms.
 const LARGE_FRAME: u32 = 70_000;
 
-async fn program(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+async fn program(options: Options) -> Result<(), Box<dyn core::error::Error>> {
     let client = Client::connect(options).await?;
     let mut lamps = client.subscribe("cellar/+/cmd", QoS::AtLeastOnce).await?;
     client.publish("cellar/stairlamp/cmd", "on").qos(QoS::ExactlyOnce).retain().await?;

@@ -22,7 +22,7 @@ fn a_refusal_has_the_words_of_the_system_and_every_address() {
         assert_eq!(error.class(), ErrorClass::Retry);
         let text = error.to_string();
         assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains("Connection refused (os error"), "{text}");
-        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>()).unwrap();
+        let source = core::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>()).unwrap();
         assert!(source.raw_os_error().is_some());
         // Up to the top.
         let error = Client::connect(options(&format!("mqtt://127.0.0.1:{port}"))).await.unwrap_err();
