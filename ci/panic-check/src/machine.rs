@@ -110,6 +110,7 @@ where
     call(Connection::<A>::is_connected);
     call(Connection::<A>::is_closed);
     call(Connection::<A>::failure);
+    call(Connection::<A>::awaits_pingresp);
     call(Connection::<A>::ignored);
     call(Connection::<A>::refused_renewals);
     call(Connection::<A>::bytes_received);

@@ -96,6 +96,10 @@ impl KeepAlive {
         }
     }
 
+    pub(crate) const fn awaits_pingresp(&self) -> bool {
+        self.answer_by.is_some()
+    }
+
     /// While nothing is read no PINGRESP can arrive; its time begins anew afterwards.
     pub(crate) const fn set_paused(&mut self, now: Instant, paused: bool) {
         if self.paused && !paused {

@@ -214,6 +214,12 @@ impl<A: Aliases> Connection<A> {
         self.failure.get()
     }
 
+    /// Tells whether PINGREQ was sent and PINGRESP has not come yet.
+    #[must_use]
+    pub const fn awaits_pingresp(&self) -> bool {
+        self.keep_alive.awaits_pingresp()
+    }
+
     /// How many answers came that belong to no exchange; they are borne.
     #[must_use]
     pub const fn ignored(&self) -> u32 {

@@ -29,8 +29,11 @@ fn an_idle_client_sends_pingreq_at_three_quarters_of_the_interval() {
         let mut pair = Pair::connected(version);
         for _ in 0..10 {
             assert_eq!(pair.next_deadline(), Some(45_000));
+            assert!(!pair.machine.connection.awaits_pingresp());
             assert_eq!(pair.sent(), ["PINGREQ"]);
+            assert!(pair.machine.connection.awaits_pingresp());
             assert_eq!(pair.pingresp(), ["Pong"]);
+            assert!(!pair.machine.connection.awaits_pingresp());
         }
     }
 }
