@@ -292,7 +292,7 @@ impl Client {
     /// What the client has done so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        self.shared.lock().statistics
+        self.shared.lock().statistics()
     }
 
     /// Ends the client: accepts nothing more, waits at most `timeout` until what was accepted is delivered, and sends

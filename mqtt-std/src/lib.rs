@@ -94,7 +94,7 @@ pub use router::{
     AsRoute, Captures, Handled, HandlerError, InvalidPattern, InvalidPatternReason, OnFailure, Reply, Router,
     RouterStatistics, Routing,
 };
-pub use statistics::Statistics;
+pub use statistics::{Histogram, Statistics, Traffic};
 pub use status::{Accepted, Cause, Explanation, Status};
 pub use subscribe::Subscribe;
 pub use subscription::Subscription;

@@ -48,6 +48,11 @@ enum PublishProperties<'a> {
 }
 
 impl Publication<'_> {
+    /// Bytes of the payload, wherever they come from.
+    pub(crate) fn payload_len(&self) -> u64 {
+        self.source.as_ref().map_or(self.payload.len() as u64, Source::length)
+    }
+
     /// The same message, to be kept for later.
     ///
     /// # Errors

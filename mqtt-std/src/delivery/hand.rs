@@ -30,7 +30,11 @@ impl Hand {
         self.shared.command(|state, _| {
             let good = state.machine.session.awaits(token);
             drop(ticket);
-            if good { Ok(()) } else { Err(Stale) }
+            if good {
+                return Ok(());
+            }
+            state.statistics.stale += 1;
+            Err(Stale)
         })
     }
 

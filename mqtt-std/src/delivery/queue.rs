@@ -228,6 +228,11 @@ impl Queue {
         later.wakers.extend(inner.reader.take());
     }
 
+    /// Messages that wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().messages.len()
+    }
+
     /// Nobody reads any more: what waits is acknowledged, but for what only a hand acknowledges.
     pub(crate) fn discard(&self) {
         let messages = {

@@ -106,6 +106,14 @@ impl Routes {
         if queues.is_empty() { self.unmatched.clone() } else { queues }
     }
 
+    /// How many messages wait in all streams.
+    pub(crate) fn waiting(&self) -> u64 {
+        let mut queues: Vec<_> = self.routes.iter().map(|route| &route.queue).chain(&self.unmatched).collect();
+        queues.sort_by_key(|queue| Arc::as_ptr(queue));
+        queues.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        queues.iter().map(|queue| queue.len() as u64).sum()
+    }
+
     /// No more messages will come. `keep`: a broker that keeps the session sends again what is not acknowledged.
     pub(crate) fn close(&mut self, keep: bool, later: &mut Later) {
         for route in core::mem::take(&mut self.routes) {

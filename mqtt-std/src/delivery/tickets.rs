@@ -60,6 +60,11 @@ impl Tickets {
         inner.out <= self.maximum && inner.bytes <= self.maximum_bytes
     }
 
+    /// How many are out.
+    pub(crate) fn out(&self) -> u64 {
+        self.lock().out as u64
+    }
+
     /// What is to be acknowledged.
     pub(crate) fn take_returned(&self) -> Vec<Acknowledgement> {
         core::mem::take(&mut self.lock().returned)

@@ -196,18 +196,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         state.set_driver(cx.waker());
-        let (now, load) = (shared.now(), state.load());
+        let (microseconds, load) = (shared.microseconds(), state.load());
+        let now = Instant::from_millis(microseconds / 1000);
+        state.begin_turn(microseconds);
         state.poll_source(cx, now);
         // Also while there is always something to read or to write. What it finds is found below.
         let _ = state.machine.handle_timeout(now);
         state.expire(now);
         state.unstall(now);
         self.take_input(&mut state, now);
+        state.count_input();
         state.acknowledge_taken(now);
         state.resolve_outcomes();
         state.send_unsubscribe();
         let refused = state.machine.connection.refused_renewals();
         state.fill_outbox(now);
+        state.statistics.filled();
         if state.machine.connection.refused_renewals() != refused {
             state.end_refused();
         }
@@ -253,7 +257,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             let response_information = &mut state.response_information;
             match machine.receive(now, input) {
                 Ok(Some(Event::Message(message))) => {
-                    statistics.received += 1;
+                    statistics.received(message.qos, message.payload.len() as u64);
                     // Without a stream it comes back at once.
                     let ticket = message.acknowledgement.map(|token| tickets.give(Some(token), message.payload.len()));
                     let queues = routes.matching(message.topic);
@@ -285,6 +289,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 }
                 Ok(Some(Event::Published { packet_identifier, reason_code, properties })) => {
                     later.sources.extend(sources.remove(packet_identifier));
+                    statistics.answered(packet_identifier, reason_code.is_failure());
                     let answer = Answer::new(reason_code, properties);
                     later.wakers.extend(replies.published(packet_identifier, Ok(answer)));
                 }
@@ -404,6 +409,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 let mut state = self.shared.lock();
                 state.outbox.written(len);
                 state.machine.transmitted(now, len);
+                state.statistics.sent(len);
                 Ok(true)
             }
             Poll::Ready(Err(error)) => Err(io_cause(error)),
@@ -421,9 +427,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
         match self.input.poll_read(Pin::new(&mut self.transport), cx) {
             Poll::Ready(Ok(0)) => Err(Cause::ConnectionLost),
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(filled)) => {
                 let now = self.shared.now();
-                self.shared.lock().machine.bytes_received(now);
+                let mut state = self.shared.lock();
+                state.machine.bytes_received(now);
+                state.statistics.taken(filled);
                 Ok(true)
             }
             Poll::Ready(Err(error)) => Err(io_cause(error)),

@@ -146,6 +146,7 @@ impl Driver {
         tracing::debug!(client = &*self.options.client_identifier, %server, attempt, "connecting");
         self.tell(Status::Connecting { server: server.clone(), attempt });
         self.dialled = false;
+        self.shared.lock().statistics.attempts += 1;
         let Begun { transport, loss, talk } = match self.attempt(server).await {
             Ok(begun) => begun,
             Err(end) => return Ended { end, stood: None, explanation: None },
@@ -154,6 +155,8 @@ impl Driver {
         let ended = link.run().await;
         let mut state = self.shared.lock();
         self.owed = state.machine.session.outgoing_len() > 0;
+        state.count_input();
+        state.statistics.disconnected(ended.stood.is_some() && matches!(ended.end, End::Failed(_)));
         state.machine.transport_lost();
         state.clear_outbox();
         state.cut_inbound();

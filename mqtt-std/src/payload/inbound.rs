@@ -55,6 +55,11 @@ impl Inbound {
         self.head.topic()
     }
 
+    /// What it counts as.
+    pub(crate) fn traffic(&self) -> (QoS, u64) {
+        (self.head.qos(), u64::from(self.length))
+    }
+
     /// Tells whether it is for some stream.
     pub(crate) const fn is_claimed(&self) -> bool {
         self.claimed

@@ -58,7 +58,8 @@ impl State {
         let ticket = acknowledgement.map(|token| self.tickets.give(Some(token), 0));
         let Some(inbound) = self.inbound.take() else { return };
         if inbound.is_claimed() {
-            self.statistics.received = self.statistics.received.saturating_add(1);
+            let (qos, bytes) = inbound.traffic();
+            self.statistics.received(qos, bytes);
         } else {
             tracing::warn!(topic = inbound.topic(), "message is too large and was skipped");
             self.statistics.skipped = self.statistics.skipped.saturating_add(1);

@@ -1,5 +1,6 @@
 //! What handles and the driver share, behind one lock that is never held across a wait.
 
+mod counting;
 mod deliver;
 mod inbound;
 mod later;
@@ -29,7 +30,7 @@ use crate::driver::Outbox;
 use crate::error::Error;
 use crate::options::Options;
 use crate::payload::{Inbound, Sources};
-use crate::statistics::Statistics;
+use crate::statistics::Counters;
 use crate::storage::{HeapAliases, HeapStorage, HeapSubscriptions};
 use publish::Queued;
 use replies::Replies;
@@ -86,6 +87,10 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    pub(crate) fn microseconds(self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn now(self) -> Instant {
         Instant::from_millis(u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
@@ -119,7 +124,7 @@ pub(crate) struct State {
     keep_session: bool,
     /// When messages are looked at for their expiry next; only while some may wait that have one.
     pub(crate) expiry_check: Option<Instant>,
-    pub(crate) statistics: Statistics,
+    pub(crate) statistics: Counters,
     /// The basis for Response Topics that the broker gave, of the latest connection.
     pub(crate) response_information: Option<Box<str>>,
     /// Which exchange ends all connections.
@@ -167,7 +172,7 @@ impl Shared {
             unwanted: Vec::new(),
             keep_session: options.keep_session,
             expiry_check: None,
-            statistics: Statistics::default(),
+            statistics: Counters::default(),
             response_information: None,
             suspicion: Suspicion::new(options.suspect_after),
             reauthentications: Vec::new(),
@@ -195,6 +200,11 @@ impl Shared {
 
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// The same time as [`now`](Self::now), to be counted with.
+    pub(crate) fn microseconds(&self) -> u64 {
+        self.clock.microseconds()
     }
 
     pub(crate) fn at(&self, moment: Instant) -> tokio::time::Instant {
@@ -315,7 +325,10 @@ impl State {
             let (id, outcome) = (ended.packet_identifier, ended.outcome);
             self.later.sources.extend(self.sources.remove(id));
             match ended.command {
-                Command::Publish => self.later.wakers.extend(self.replies.published(id, Err(outcome))),
+                Command::Publish => {
+                    self.statistics.ended(outcome);
+                    self.later.wakers.extend(self.replies.published(id, Err(outcome)));
+                }
                 Command::Subscribe | Command::Unsubscribe => {
                     self.later.due.extend(self.replies.unanswered(id, outcome));
                 }

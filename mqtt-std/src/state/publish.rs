@@ -58,7 +58,10 @@ impl State {
                 if let Some(source) = &publication.source {
                     self.sources.insert(id, source.clone());
                 }
-                self.statistics.published += 1;
+                self.statistics.published(request.qos, publication.payload_len());
+                if self.machine.is_connected() {
+                    self.statistics.accepted(id);
+                }
                 if expires {
                     self.expiry_check.get_or_insert_with(|| now.plus_millis(EXPIRY_CHECK));
                 }
@@ -99,7 +102,7 @@ impl State {
         } else {
             return Ok(None);
         }
-        self.statistics.published += 1;
+        self.statistics.published(request.qos, publication.payload_len());
         Ok(Some(accepted))
     }
 
@@ -157,6 +160,7 @@ impl State {
     }
 
     fn give_up(&mut self, source: Option<(Source, oneshot::Sender<Published>)>, outcome: Outcome) {
+        self.statistics.ended(outcome);
         if let Some((source, sender)) = source {
             self.later.due.push(Due::Publish(sender, Err(outcome)));
             self.later.sources.push(source);

@@ -57,6 +57,7 @@ impl State {
         match owner {
             Owner::Exchange(packet_identifier) => self.machine.source_failed(Some(packet_identifier)),
             Owner::AtMostOnce(sender) => {
+                self.statistics.ended(Outcome::SourceFailed);
                 self.later.due.push(Due::Publish(sender, Err(Outcome::SourceFailed)));
                 self.machine.source_failed(None);
             }
@@ -68,6 +69,7 @@ impl State {
         self.outbox.clear();
         if let Some(Owner::AtMostOnce(sender)) = self.take_inflow() {
             self.cut_at_end = usize::from(self.shutdown.is_some());
+            self.statistics.ended(Outcome::Unknown);
             self.later.due.push(Due::Publish(sender, Err(Outcome::Unknown)));
         }
     }

@@ -7,4 +7,5 @@ mod cuts;
 mod network;
 mod script;
 mod silence;
+mod statistics;
 mod support;
