@@ -20,6 +20,7 @@ use crate::publish::Publish;
 use crate::state::Shared;
 use crate::statistics::Statistics;
 use crate::status::Status;
+use crate::store::Restored;
 use crate::subscribe::Subscribe;
 use crate::subscription::Subscription;
 
@@ -107,11 +108,15 @@ impl Client {
     /// # Errors
     /// The address or the will's topic is not valid.
     pub fn new(options: impl IntoOptions) -> Result<(Self, Run), Error> {
-        let options = options.into_options()?;
+        let mut options = options.into_options()?;
         if let Some(will) = &options.will {
             will.check()?;
         }
+        let store = options.store.open()?;
         let shared = Shared::new(&options);
+        if let Some(store) = store {
+            shared.restore(store, &mut options)?;
+        }
         let (sender, status) = watch::channel(Status::Connecting { server: options.server.clone(), attempt: 0 });
         let client = Self {
             shared: Arc::clone(&shared),
@@ -295,6 +300,12 @@ impl Client {
         self.shared.lock().statistics()
     }
 
+    /// What the client has from its [store](crate::store), and how much of it is still under way.
+    #[must_use]
+    pub fn restored(&self) -> Restored {
+        self.shared.lock().restored()
+    }
+
     /// Ends the client: accepts nothing more, waits at most `timeout` until what was accepted is delivered, and sends
     /// DISCONNECT, which also ends the session unless it is to be kept. Returns how many messages were not delivered.
     ///
@@ -314,6 +325,7 @@ impl Client {
         if !closed {
             ended.await;
         }
+        self.shared.store_ended().await;
         Ok(Shutdown { undelivered: self.shared.lock().undelivered_at_end })
     }
 }
@@ -354,6 +366,7 @@ impl fmt::Debug for Run {
 /// How a client ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shutdown {
-    /// Messages that were accepted and have no acknowledgement, or were still waiting at QoS 0. Their receipts say which.
+    /// Messages that were accepted and have no acknowledgement, or were still waiting at QoS 0. Their receipts say which. With a
+    /// [store](crate::store) those of QoS 1 and 2 go on with the next client, and their receipts say [`Error::Closed`].
     pub undelivered: usize,
 }

@@ -7,6 +7,7 @@ use mqtt_core::{ConnectionError, InvalidTopicFilter, InvalidTopicName, Outcome, 
 
 use crate::answer::Answer;
 
+use crate::store::StoreError;
 use crate::transport::TransportError;
 
 /// An error of the client.
@@ -54,6 +55,8 @@ pub enum Error {
     Deadlock,
     /// The message asks for no answer.
     NotARequest,
+    /// The store failed, or cannot be opened.
+    Store(StoreError),
     /// The client has been shut down, or has given up.
     Closed,
     /// The client's task panicked.
@@ -93,6 +96,7 @@ impl fmt::Display for Error {
             Self::Timeout => f.write_str("not in time"),
             Self::Deadlock => f.write_str("a blocking call on the thread of the blocking clients"),
             Self::NotARequest => f.write_str("the message asks for no answer"),
+            Self::Store(error) => error.fmt(f),
             Self::Closed => f.write_str("client is closed"),
             Self::Panicked => f.write_str("the client's task panicked"),
         }
@@ -155,6 +159,12 @@ impl PartialEq for ProviderError {
 }
 
 impl Eq for ProviderError {}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
 
 impl From<UsageError> for Error {
     fn from(error: UsageError) -> Self {

@@ -5,7 +5,7 @@ use core::str::Utf8Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mqtt_core::{PacketType, Properties, Property, QoS, ReasonCode, Sender};
+use mqtt_core::{DeliveryNumber, PacketType, Properties, Property, QoS, ReasonCode, Sender};
 
 use crate::delivery::{Hand, Stale};
 use crate::error::Error;
@@ -24,6 +24,10 @@ pub struct Message {
     qos: QoS,
     retain: bool,
     dup: bool,
+    /// It comes again from a store.
+    redelivered: bool,
+    /// Its number there; 0: none.
+    delivery: u64,
     /// It is acknowledged by hand.
     hand: Option<Arc<Hand>>,
     /// Where the payload comes from that is not in `bytes`.
@@ -47,9 +51,17 @@ impl Message {
             qos: message.qos,
             retain: message.retain,
             dup: message.dup,
+            redelivered: false,
+            delivery: 0,
             hand: None,
             stream: None,
         }
+    }
+
+    /// The same with its number in a store.
+    pub(crate) const fn with_delivery(mut self, delivery: DeliveryNumber, redelivered: bool) -> Self {
+        (self.delivery, self.redelivered) = (delivery.0, redelivered);
+        self
     }
 
     /// The same, to be acknowledged by hand.
@@ -193,6 +205,21 @@ impl Message {
             (None, Some(read_end)) => read_end.reject(reason),
             (None, None) => Ok(()),
         }
+    }
+
+    /// With a [store](crate::store) at QoS 2: the number of the message. It is stable: a message that comes again after the program
+    /// was killed has the number it had, so an application that commits the number together with its own work counts it once.
+    /// Numbers rise, with gaps.
+    #[must_use]
+    pub const fn delivery_number(&self) -> Option<u64> {
+        if self.delivery == 0 { None } else { Some(self.delivery) }
+    }
+
+    /// Whether the message was received before this client began and comes again from its [store](crate::store), because it
+    /// was not acknowledged: the application may have seen it, or not.
+    #[must_use]
+    pub const fn redelivered(&self) -> bool {
+        self.redelivered
     }
 
     /// All properties, in their order. A Topic Alias among them has done its work.

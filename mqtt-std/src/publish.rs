@@ -14,7 +14,7 @@ use mqtt_core::{
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::payload::Source;
-use crate::state::{Accepted, Shared, Turn};
+use crate::state::{Accepted, Shared, State, Turn};
 
 /// A message about to be published; see [`Client::publish`](crate::Client::publish).
 ///
@@ -189,22 +189,32 @@ impl<'a> Publish<'a> {
     }
 
     /// Waits until the message is accepted: at QoS 0 for its place in the queue, at QoS 1 and 2 in the session, which keeps it
-    /// over reconnects.
+    /// over reconnects. With a [store](crate::store) it is accepted when it is in the store: from then on it is published, also if
+    /// the program is killed.
     ///
-    /// Dropped before it is done, nothing is published.
+    /// Dropped before it is done, nothing is published; with a store the message may be all the same.
     ///
     /// # Errors
-    /// The topic is not valid; the broker's limits do not allow the message; the client is closed.
+    /// The topic is not valid; the broker's limits do not allow the message; the store does not take it ([`Error::Store`]:
+    /// nothing is published then); the client is closed.
     pub async fn send(self) -> Result<Receipt, Error> {
-        let accepted =
-            self.shared.when_room(self.turn(), |state, clock| state.publish(clock, &self.publication, true)).await?;
-        Ok(Receipt::new(self.shared, accepted))
+        let publish = |state: &mut State, clock| {
+            let accepted = state.publish(clock, &self.publication, true)?;
+            Ok(accepted.map(|accepted| (state.when_recorded(&accepted), accepted)))
+        };
+        let (recorded, accepted) = self.shared.when_room(self.turn(), publish).await?;
+        let receipt = Receipt::new(self.shared, accepted);
+        if let Some(recorded) = recorded {
+            recorded.await.map_err(|_| Error::Closed)??;
+        }
+        Ok(receipt)
     }
 
     /// Publishes now or not at all: never waits.
     ///
     /// # Errors
-    /// As for [`send`](Self::send); [`Error::Full`] if it would have to wait.
+    /// As for [`send`](Self::send); [`Error::Full`] if it would have to wait. It does not wait for a store: if that does not take
+    /// the message, the receipt says [`Outcome::StoreFailed`](crate::Outcome::StoreFailed).
     pub fn try_send(self) -> Result<Receipt, Error> {
         // Others wait, and came first.
         if self.turn().is_taken() {

@@ -225,7 +225,7 @@ impl<S: Storage> Session<S> {
                 let qos = if exactly_once { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
                 let mut exchange = Exchange::new(Stage::Publish(qos));
                 // Whether it was sent is not known, so it is marked as if it had been. Before a session began it was not.
-                exchange.sent = self.established;
+                exchange.sent = self.established && !self.expected;
                 exchange.retain = message.retain;
                 exchange.expires_at = now.deadline_in(expires_in);
                 exchange.source = source.map(|(length, key)| Source { length, key });

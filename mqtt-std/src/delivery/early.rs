@@ -20,11 +20,13 @@ pub(crate) struct Early {
     /// Until when they wait, from the first connection on.
     until: Option<Instant>,
     messages: Vec<(Message, Arc<Ticket>)>,
+    /// From a store: they were received before this client began, and wait as long as it lives.
+    again: Vec<(Message, Arc<Ticket>)>,
 }
 
 impl Early {
     pub(crate) const fn new(session_is_kept: bool) -> Self {
-        Self { session_is_kept, until: None, messages: Vec::new() }
+        Self { session_is_kept, until: None, messages: Vec::new(), again: Vec::new() }
     }
 
     /// There is a connection; only the first one matters.
@@ -48,16 +50,27 @@ impl Early {
         self.messages.push((message, ticket));
     }
 
+    pub(crate) fn push_again(&mut self, message: Message, ticket: Arc<Ticket>) {
+        self.again.push((message, ticket));
+    }
+
+    /// How many from a store still wait.
+    pub(crate) fn again(&self) -> usize {
+        self.again.len()
+    }
+
     /// There is a stream for these.
     pub(crate) fn hand_over(&mut self, interest: Interest<'_>, queue: &Queue, later: &mut Later) {
-        self.messages.retain(|(message, ticket)| {
+        let mut hand_over = |(message, ticket): &(Message, Arc<Ticket>)| {
             let matches = interest.includes(message.topic());
             if matches {
                 let offer = Offer { message, ticket: Some(ticket), may_wait: true, overdue: false };
                 queue.push(&offer, later);
             }
             !matches
-        });
+        };
+        self.again.retain(&mut hand_over);
+        self.messages.retain(hand_over);
     }
 
     /// When [`expire`](Self::expire) has work.

@@ -28,7 +28,8 @@ impl Hand {
         let ticket = self.take().ok_or(Stale)?;
         let token = ticket.acknowledgement().ok_or(Stale)?;
         self.shared.command(|state, _| {
-            let good = state.machine.session.awaits(token);
+            // What is in a store waits as long as it takes.
+            let good = state.machine.session.awaits(token) || ticket.is_durable() && !state.closed;
             drop(ticket);
             if good {
                 return Ok(());
@@ -41,7 +42,11 @@ impl Hand {
     pub(crate) fn reject(&self, reason: ReasonCode) -> Result<(), Error> {
         let ticket = self.take().ok_or(Stale)?;
         let token = ticket.acknowledgement().ok_or(Stale)?;
-        let rejected = self.shared.command(|state, _| state.machine.acknowledge(token, reason));
+        let rejected = self.shared.command(|state, now| {
+            let rejected = state.machine.acknowledge(token, reason);
+            state.take_record(now);
+            rejected
+        });
         match rejected {
             Ok(()) | Err(UsageError::Stale) => ticket.void(),
             // It can still be acknowledged.

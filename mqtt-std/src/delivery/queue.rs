@@ -14,7 +14,7 @@ use crate::state::Later;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Acknowledge {
     /// When it has its place in the stream: beyond the capacity it waits unacknowledged. Messages in the stream are lost if
-    /// the program ends.
+    /// the program ends; at QoS 2 with a [store](crate::store) they are not, this is `WhenTaken` there.
     #[default]
     OnArrival,
     /// When it leaves the stream, to whoever reads it.
@@ -166,7 +166,7 @@ impl Queue {
             return Pushed::Full;
         }
         let later_acknowledged = self.options.acknowledge != Acknowledge::OnArrival && message.qos() != QoS::AtMostOnce;
-        let ticket = ticket.filter(|_| full || later_acknowledged).cloned();
+        let ticket = ticket.filter(|ticket| full || later_acknowledged || ticket.is_durable()).cloned();
         if !full {
             inner.within = inner.within.saturating_add(1);
             inner.within_bytes = inner.within_bytes.saturating_add(message.len());
@@ -210,7 +210,7 @@ impl Queue {
             let ticket = next.filter(|next| {
                 self.options.acknowledge == Acknowledge::OnArrival || next.message.qos() == QoS::AtMostOnce
             });
-            returned |= ticket.and_then(|next| next.ticket.take()).is_some();
+            returned |= ticket.and_then(|next| next.ticket.take_if(|ticket| !ticket.is_durable())).is_some();
             inner.within = inner.within.saturating_add(1);
             inner.within_bytes = inner.within_bytes.saturating_add(len);
         }

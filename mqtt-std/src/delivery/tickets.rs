@@ -35,6 +35,14 @@ pub(crate) struct Ticket {
     bytes: usize,
     /// It acknowledges nothing any more.
     void: AtomicBool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    /// Its message is in a store until it is confirmed: it stays with it until that is taken from the stream.
+    is_durable: bool,
+    is_counted: bool,
 }
 
 impl Tickets {
@@ -48,10 +56,29 @@ impl Tickets {
 
     /// For a message of so many bytes.
     pub(crate) fn give(self: &Arc<Self>, acknowledgement: Option<Acknowledgement>, bytes: usize) -> Arc<Ticket> {
+        self.count(bytes);
+        Arc::new(self.ticket(acknowledgement, bytes, Kind { is_durable: false, is_counted: true }))
+    }
+
+    /// For a message that is in a store until it is confirmed.
+    pub(crate) fn give_durable(self: &Arc<Self>, token: Acknowledgement, bytes: usize) -> Arc<Ticket> {
+        self.count(bytes);
+        Arc::new(self.ticket(Some(token), bytes, Kind { is_durable: true, is_counted: true }))
+    }
+
+    /// For one that comes again from there: nobody knows when its stream does.
+    pub(crate) fn give_again(self: &Arc<Self>, token: Acknowledgement) -> Arc<Ticket> {
+        Arc::new(self.ticket(Some(token), 0, Kind { is_durable: true, is_counted: false }))
+    }
+
+    fn ticket(self: &Arc<Self>, acknowledgement: Option<Acknowledgement>, bytes: usize, kind: Kind) -> Ticket {
+        Ticket { tickets: Arc::clone(self), acknowledgement, bytes, void: AtomicBool::new(false), kind }
+    }
+
+    fn count(&self, bytes: usize) {
         let mut inner = self.lock();
         inner.out = inner.out.saturating_add(1);
         inner.bytes = inner.bytes.saturating_add(bytes);
-        Arc::new(Ticket { tickets: Arc::clone(self), acknowledgement, bytes, void: AtomicBool::new(false) })
     }
 
     /// Tells whether those that are out are few enough for their messages to wait.
@@ -72,6 +99,11 @@ impl Tickets {
 }
 
 impl Ticket {
+    /// Its message is in a store until it is confirmed.
+    pub(crate) const fn is_durable(&self) -> bool {
+        self.kind.is_durable
+    }
+
     /// What it acknowledges; nothing at QoS 0.
     pub(crate) const fn acknowledgement(&self) -> Option<Acknowledgement> {
         self.acknowledgement
@@ -86,7 +118,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut inner = self.tickets.lock();
-        inner.out = inner.out.saturating_sub(1);
+        inner.out = inner.out.saturating_sub(usize::from(self.kind.is_counted));
         inner.bytes = inner.bytes.saturating_sub(self.bytes);
         if !*self.void.get_mut() {
             inner.returned.extend(self.acknowledgement);

@@ -50,6 +50,11 @@ impl Driver {
         state.set_driver(waker);
         let load = state.load();
         state.expire(now);
+        if state.durable.is_some() {
+            state.unstall(now);
+            state.hand_over_recorded(now);
+            state.acknowledge_taken(now);
+        }
         state.resolve_outcomes();
         let lighter = state.load().is_lighter_than(load);
         let (shutdown, drained) = (state.shutdown, state.is_drained());

@@ -204,6 +204,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let _ = state.machine.handle_timeout(now);
         state.expire(now);
         state.unstall(now);
+        state.hand_over_recorded(now);
         self.take_input(&mut state, now);
         state.count_input();
         state.acknowledge_taken(now);
@@ -252,10 +253,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 }
             }
             let State {
-                inbound, machine, routes, replies, sources, statistics, stalled, tickets, early, later, ..
+                inbound,
+                machine,
+                routes,
+                replies,
+                sources,
+                statistics,
+                stalled,
+                tickets,
+                early,
+                later,
+                durable,
+                ..
             } = state;
             let response_information = &mut state.response_information;
             match machine.receive(now, input) {
+                Ok(Some(Event::Message(message))) if message.record_ticket.is_some() => {
+                    statistics.received += 1;
+                    if let Some(durable) = durable {
+                        durable.arrived(&message);
+                    }
+                }
                 Ok(Some(Event::Message(message))) => {
                     statistics.received(message.qos, message.payload.len() as u64);
                     // Without a stream it comes back at once.
@@ -288,6 +306,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     state.end_inbound(&self.shared, acknowledgement);
                 }
                 Ok(Some(Event::Published { packet_identifier, reason_code, properties })) => {
+                    if let Some(durable) = durable {
+                        durable.is_over(packet_identifier, !reason_code.is_failure());
+                    }
                     later.sources.extend(sources.remove(packet_identifier));
                     statistics.answered(packet_identifier, reason_code.is_failure());
                     let answer = Answer::new(reason_code, properties);
@@ -333,6 +354,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 }
             }
             self.input.advance(len);
+            state.take_record(now);
             state.unstall(now);
         }
     }

@@ -127,6 +127,7 @@ impl Driver {
         // First, so that who waits for the end finds it there.
         self.tell(Status::closed(error.clone(), explanation));
         self.shared.close();
+        self.shared.store_ended().await;
         error.map_or(Ok(()), |cause| Err(cause.to_error()))
     }
 

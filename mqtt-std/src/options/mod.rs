@@ -17,6 +17,7 @@ pub use will::Will;
 
 use core::fmt;
 use core::time::Duration;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,6 +29,7 @@ use mqtt_core::{
 use crate::authentication::Authenticator;
 use crate::delivery::StreamOptions;
 use crate::error::Error;
+use crate::store::{Store, StoreChoice};
 use crate::transport::{Dial, Server};
 
 /// How a [`Client`](crate::Client) connects and behaves.
@@ -46,12 +48,14 @@ pub struct Options {
     pub(crate) redirects: Redirects,
     pub(crate) dial: Dial,
     pub(crate) client_identifier: String,
+    pub(crate) client_identifier_is_generated: bool,
     pub(crate) version: ProtocolVersion,
     pub(crate) fallback: Fallback,
     pub(crate) keep_alive: u16,
     pub(crate) clean_start: CleanStart,
     pub(crate) keep_session: bool,
     pub(crate) expect_session: bool,
+    pub(crate) store: StoreChoice,
     pub(crate) session_expiry_interval: u32,
     pub(crate) will: Option<Will>,
     user_name: Option<String>,
@@ -89,12 +93,14 @@ impl Options {
             redirects: Redirects::NONE,
             dial: Dial::default(),
             client_identifier: GeneratedClientIdentifier::new(crate::random::bytes()).as_str().to_owned(),
+            client_identifier_is_generated: true,
             version: ProtocolVersion::V5_0,
             fallback: Fallback::ON,
             keep_alive: 60,
             clean_start: CleanStart::First,
             keep_session: false,
             expect_session: false,
+            store: StoreChoice::None,
             session_expiry_interval: 300,
             will: None,
             user_name: None,
@@ -121,6 +127,7 @@ impl Options {
     #[must_use]
     pub fn client_identifier(mut self, client_identifier: impl Into<String>) -> Self {
         self.client_identifier = client_identifier.into();
+        self.client_identifier_is_generated = false;
         self
     }
 
@@ -172,6 +179,31 @@ impl Options {
         self.expect_session = true;
         self.clean_start = CleanStart::Never;
         self
+    }
+
+    /// Keeps the session in a log file in this directory, so that it outlives the program; default: none. It is
+    /// [`store`](Self::store) with a [`FileStore`](crate::store::FileStore) of its own defaults.
+    #[must_use]
+    pub fn file_store(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.store = StoreChoice::Directory(directory.into());
+        self.keep_session()
+    }
+
+    /// Keeps the session in a store, so that it outlives the program, also one that is killed; default: none.
+    ///
+    /// What is published at QoS 1 and 2 is accepted when it is in the store, and goes on being sent by the next client with
+    /// this store; what is read from a [source](crate::Client::publish_from) only as long as this one lives. A message at QoS 2 is
+    /// handed over when it is in the store, and gone from there when it is [acknowledged](crate::Acknowledge), at the
+    /// earliest when it is taken from its stream. One that was not comes again first, to the stream that matches,
+    /// [redelivered](crate::Message::redelivered) and with its [number](crate::Message::delivery_number). At QoS 1 that is the broker's
+    /// affair, as always. Messages are kept whole: [`streaming`](Self::streaming) has no effect.
+    ///
+    /// It implies [`keep_session`](Self::keep_session), and needs a Client Identifier of its own or a store that has one. The store
+    /// is read when the client is made. It is that client's: another one made from a copy of these options does not get it.
+    #[must_use]
+    pub fn store(mut self, store: impl Store + 'static) -> Self {
+        self.store = StoreChoice::given(store);
+        self.keep_session()
     }
 
     /// Sets the message that the broker publishes when the connection dies; default: none.
@@ -259,12 +291,12 @@ impl Options {
             .session_expiry_interval(self.session_expiry_interval)
             .keep_session(self.keep_session)
             .keep_alive(self.keep_alive)
-            .streaming(self.streaming)
+            .streaming(self.streaming && self.store.is_none())
             .receive_maximum(self.in_flight)
             .request_response_information(self.request_response_information)
             // Once the streams have taken them.
             .acknowledge(Acknowledge::ByApplication);
-        if !self.streaming {
+        if !self.streaming || !self.store.is_none() {
             options = options.maximum_packet_size(self.maximum_packet_size);
         }
         options.user_name = self.user_name.as_deref();

@@ -88,6 +88,8 @@ impl State {
         for token in self.tickets.take_returned() {
             // Stale: the connection is another one, and the broker sends it again or has forgotten it.
             let _ = self.machine.acknowledge(token, ReasonCode::SUCCESS);
+            self.take_record(now);
+            self.take_record(now);
         }
     }
 }

@@ -4,17 +4,20 @@ use core::ops::{Deref, DerefMut};
 use core::task::Waker;
 use std::sync::MutexGuard;
 
-use super::{Reauthentication, State};
-use crate::contain::contain;
-use crate::payload::Source;
+use tokio::sync::oneshot;
 
 use super::replies::{Due, Requests};
+use super::{Reauthentication, Recorded, State};
+use crate::contain::contain;
+use crate::payload::Source;
 
 /// Those to wake, and those to answer.
 #[derive(Debug, Default)]
 pub(crate) struct Later {
     pub(crate) wakers: Vec<Waker>,
     pub(crate) due: Vec<Due>,
+    /// Those whose messages are in the store now, or not; `None`: they will not be told.
+    pub(super) recorded: Vec<(oneshot::Sender<Recorded>, Option<Recorded>)>,
     /// Dropped then: an application's code may run.
     pub(crate) sources: Vec<Source>,
     /// Dropped then: who waits for one of them is told that nothing comes.
@@ -27,6 +30,7 @@ impl Later {
     fn is_empty(&self) -> bool {
         self.wakers.is_empty()
             && self.due.is_empty()
+            && self.recorded.is_empty()
             && self.sources.is_empty()
             && self.given_up.is_none()
             && self.reauthentications.is_empty()
@@ -41,6 +45,9 @@ impl Drop for Later {
         }
         for due in self.due.drain(..) {
             let _ = contain(|| due.send());
+        }
+        for (sender, recorded) in self.recorded.drain(..) {
+            let _ = contain(|| recorded.map(|recorded| sender.send(recorded))); // who asked may have gone
         }
         for source in self.sources.drain(..) {
             let _ = contain(|| drop(source));

@@ -2,6 +2,7 @@
 
 mod counting;
 mod deliver;
+mod durable;
 mod inbound;
 mod later;
 mod publish;
@@ -11,6 +12,7 @@ mod subscribe;
 mod transmit;
 
 pub(crate) use deliver::Stalled;
+pub(crate) use durable::{Durable, Recorded};
 pub(crate) use later::{Later, Locked};
 pub(crate) use publish::Accepted;
 pub(crate) use replies::{Published, Requested};
@@ -47,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) session_turn: Turn,
     /// Everything is over.
     pub(crate) ended: Notify,
+    /// The store is closed.
+    store_ended: Notify,
 }
 
 /// Those who wait for room do so one behind the other, so that nobody who comes later is served first.
@@ -122,6 +126,8 @@ pub(crate) struct State {
     /// Filters whose streams are gone, until there is room for the UNSUBSCRIBE.
     unwanted: Vec<Box<str>>,
     keep_session: bool,
+    /// With a store.
+    pub(crate) durable: Option<Durable>,
     /// When messages are looked at for their expiry next; only while some may wait that have one.
     pub(crate) expiry_check: Option<Instant>,
     pub(crate) statistics: Counters,
@@ -171,6 +177,7 @@ impl Shared {
             early: Early::new(options.keep_session),
             unwanted: Vec::new(),
             keep_session: options.keep_session,
+            durable: None,
             expiry_check: None,
             statistics: Counters::default(),
             response_information: None,
@@ -190,6 +197,7 @@ impl Shared {
             queue_turn: Turn::default(),
             session_turn: Turn::default(),
             ended: Notify::new(),
+            store_ended: Notify::new(),
         })
     }
 
@@ -263,14 +271,18 @@ impl Shared {
 
     /// The end: every wait resolves.
     pub(crate) fn close(&self) {
+        let now = self.now();
         let mut state = self.lock();
         if state.closed {
             return;
         }
         state.closed = true;
         state.undelivered_at_end = state.undelivered();
-        state.machine.session.end();
-        state.resolve_outcomes();
+        // What is in a store goes on with the next client.
+        if !state.close_store(now) {
+            state.machine.session.end();
+            state.resolve_outcomes();
+        }
         let sources = state.sources.take();
         state.later.sources.extend(sources);
         let (wakers, requests) = state.replies.close();
@@ -322,6 +334,11 @@ impl State {
     /// Tells those who wait what became of their commands.
     pub(crate) fn resolve_outcomes(&mut self) {
         while let Some(ended) = self.machine.poll_outcome() {
+            // Its record does not depend on the time.
+            self.take_record(Instant::from_millis(0));
+            if let Some(durable) = &mut self.durable {
+                durable.is_over(ended.packet_identifier, false);
+            }
             let (id, outcome) = (ended.packet_identifier, ended.outcome);
             self.later.sources.extend(self.sources.remove(id));
             match ended.command {
@@ -344,7 +361,8 @@ impl State {
 
     /// Messages that have no outcome yet.
     pub(crate) fn undelivered(&self) -> usize {
-        self.replies.open_publishes() + self.queue.len() + self.cut_at_end
+        let restored = self.durable.as_ref().map_or(0, Durable::open_publishes);
+        restored + self.replies.open_publishes() + self.queue.len() + self.cut_at_end
     }
 
     /// Tells whether everything was sent and answered.

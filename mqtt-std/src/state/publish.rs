@@ -55,6 +55,7 @@ impl State {
         };
         match self.machine.publish(now, &request, body) {
             Ok(id) => {
+                self.take_record(now);
                 if let Some(source) = &publication.source {
                     self.sources.insert(id, source.clone());
                 }

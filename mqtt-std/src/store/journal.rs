@@ -59,7 +59,7 @@ impl Journal {
             round: Round::default(),
             kept: Round::default(),
             refused: HashSet::new(),
-            up_to: 0,
+            latest: 0,
             failures: 0,
         };
         std::thread::Builder::new().name("mqtt-store".to_owned()).spawn(move || writer.run(tell))?;
@@ -138,7 +138,8 @@ struct Writer {
     kept: Round,
     /// Publishes that the store refused: that they are over need not be written.
     refused: HashSet<PacketIdentifier>,
-    up_to: u64,
+    /// The number of the latest record.
+    latest: u64,
     /// Attempts that failed, one after the other.
     failures: u32,
 }
@@ -161,7 +162,10 @@ impl Writer {
             }
         }
         if !self.kept.batch.is_empty() {
-            tracing::error!(records = self.kept.tickets.len(), "the store does not know how the last exchanges went on");
+            tracing::error!(
+                records = self.kept.tickets.len(),
+                "the store does not know how the last exchanges went on"
+            );
         }
         let Self { store, .. } = self;
         drop(store);
@@ -170,7 +174,7 @@ impl Writer {
 
     /// Writes what was kept and what is new; `None`: there is nothing to tell.
     fn write(&mut self) -> Option<Written> {
-        let last = self.round.tickets.last().map_or(self.up_to, |ticket| ticket.number());
+        self.latest = self.round.tickets.last().map_or(self.latest, |ticket| ticket.number());
         let mut all = core::mem::take(&mut self.kept);
         if all.tickets.is_empty() && self.refused.is_empty() {
             core::mem::swap(&mut all, &mut self.round);
@@ -183,10 +187,9 @@ impl Writer {
             }
         }
         if all.tickets.is_empty() {
-            self.up_to = last;
             return None;
         }
-        let mut written = Written { up_to: last, failed: Vec::new() };
+        let mut written = Written { up_to: self.latest, failed: Vec::new() };
         let results = self.append(&all);
         self.failures = if results.iter().any(Result::is_err) { self.failures.saturating_add(1) } else { 0 };
         for ((ticket, record), result) in all.iter().zip(results) {
@@ -207,14 +210,12 @@ impl Writer {
         }
         all.clear();
         self.round = all; // for its memory
-        self.up_to = written.up_to;
         Some(written)
     }
 
     fn is_about_refused(&mut self, record: &[u8]) -> bool {
         // Most of the time there are none.
-        !self.refused.is_empty()
-            && matches!(Note::of_encoded(record), Note::Completed(id) if self.refused.remove(&id))
+        !self.refused.is_empty() && matches!(Note::of_encoded(record), Note::Completed(id) if self.refused.remove(&id))
     }
 
     /// Writes all records with one sync. Where not all of them fit, those that do are written.

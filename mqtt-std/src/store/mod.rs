@@ -5,17 +5,19 @@
 //! your own. A thread of its own writes them, many with one `fsync`; the connection goes on meanwhile.
 
 mod batch;
+mod choice;
 mod error;
 mod file;
-// mod journal;
+mod journal;
 mod ledger;
 #[cfg(feature = "redb")]
 mod redb;
 
 pub use batch::Batch;
+pub(crate) use choice::StoreChoice;
 pub use error::StoreError;
 pub use file::{Damage, FileStore, Fsync};
-// pub(crate) use journal::{Failed, Journal, Written};
+pub(crate) use journal::{Journal, Written};
 pub use mqtt_core::{DeliveryNumber, Record, RecordedMessage};
 #[cfg(feature = "redb")]
 pub use redb::RedbStore;
@@ -80,4 +82,20 @@ impl Loaded {
     pub fn of(client_identifier: impl Into<Option<String>>) -> Self {
         Self { client_identifier: client_identifier.into(), cut: 0, skipped: 0 }
     }
+}
+
+/// What a client has from its store, see [`Client::restored`](crate::Client::restored).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Restored {
+    /// Messages that a program before published, and that have no outcome yet: they are under way. Their receipts are gone.
+    pub publishes: usize,
+    /// Those of them that were not delivered: the log says why.
+    pub failed: usize,
+    /// Messages at QoS 2 that a program before received and did not confirm, and that wait for a stream that matches.
+    pub messages: usize,
+    /// As in [`Loaded::cut`].
+    pub cut: u64,
+    /// As in [`Loaded::skipped`].
+    pub skipped: u64,
 }

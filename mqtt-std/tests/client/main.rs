@@ -11,6 +11,7 @@ mod cancelling;
 mod capacity;
 mod connecting;
 mod dropped;
+mod durable;
 mod edges;
 mod faults;
 mod one_shots;

@@ -119,7 +119,9 @@ impl<D: Disk> Log<D> {
         if loaded.cut > 0 {
             tracing::warn!(bytes = loaded.cut, "the end of the store was not whole and is cut off");
             open.file.truncate(open.end)?;
-            open.file.sync()?;
+            if self.options.fsync == Fsync::Always {
+                open.file.sync()?;
+            }
         }
         if loaded.skipped > 0 {
             tracing::error!(bytes = loaded.skipped, "the store is damaged; what can be read goes on");

@@ -20,11 +20,14 @@ use log::{Log, LogOptions};
 /// Keeps a session in a directory of its own: an append-only log with checksums, compacted now and then.
 ///
 /// ```
+/// use mqtt_std::Options;
 /// use mqtt_std::store::{FileStore, Fsync};
 ///
 /// # let path = std::env::temp_dir().join(format!("mqtt-std-doc-{}", std::process::id()));
 /// let store = FileStore::open(&path)?.fsync(Fsync::Always).limit(64 << 20);
-/// # drop(store);
+/// let options: Options = "mqtt://localhost?client_id=pump-7".parse()?;
+/// let options = options.store(store);
+/// # drop(options);
 /// # std::fs::remove_dir_all(path)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

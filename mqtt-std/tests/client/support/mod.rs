@@ -3,6 +3,7 @@
 mod clock;
 mod dropping;
 pub(crate) mod peer;
+mod store;
 mod unreachable;
 
 use core::task::{Context, Poll, Waker};
@@ -15,6 +16,7 @@ use mqtt_std::{Backoff, Client, Message, Options, ProtocolVersion, Status, Subsc
 pub(crate) use clock::Clock;
 pub(crate) use dropping::drop_at_every_await;
 pub(crate) use peer::{Link, Peer};
+pub(crate) use store::Memory;
 pub(crate) use unreachable::{Deaf, Reserved};
 
 pub(crate) const V5: ProtocolVersion = ProtocolVersion::V5_0;

@@ -29,9 +29,14 @@ impl Peer {
     }
 
     pub(crate) fn options(&self) -> Options {
+        self.nameless().client_identifier("client")
+    }
+
+    /// Without a Client Identifier of the test's.
+    pub(crate) fn nameless(&self) -> Options {
         let port = self.0.address().unwrap().port();
         let backoff = mqtt_std::Backoff::new().minimum(1).maximum(20);
-        Options::new("127.0.0.1", port).client_identifier("client").version(self.0.version()).backoff(backoff)
+        Options::new("127.0.0.1", port).version(self.0.version()).backoff(backoff)
     }
 
     /// A connection that has said nothing.
