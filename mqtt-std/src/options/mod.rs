@@ -29,6 +29,7 @@ use mqtt_core::{
 use crate::authentication::Authenticator;
 use crate::delivery::StreamOptions;
 use crate::error::Error;
+use crate::payload::Finder;
 use crate::store::{Store, StoreChoice};
 use crate::transport::{Dial, Server};
 
@@ -75,6 +76,7 @@ pub struct Options {
     pub(crate) maximum_packet_size: u32,
     request_response_information: bool,
     pub(crate) streaming: bool,
+    pub(crate) sources: Option<Finder>,
 }
 
 impl Options {
@@ -120,6 +122,7 @@ impl Options {
             maximum_packet_size: 16 << 20,
             request_response_information: false,
             streaming: false,
+            sources: None,
         }
     }
 

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::Options;
 use crate::delivery::{Acknowledge, StreamOptions, WhenFull};
+use crate::payload::{Finder, Source};
 
 pub(super) const DEFAULT: StreamOptions = StreamOptions {
     capacity: 256,
@@ -57,6 +58,25 @@ impl Options {
     #[must_use]
     pub const fn streaming(mut self) -> Self {
         self.streaming = true;
+        self
+    }
+
+    /// Sets who finds the payloads of messages at QoS 1 and 2 from a [`Source`](crate::Source) that a durable session has of an
+    /// earlier run of the program; default: nobody, and they fail with
+    /// [`Outcome::SourceFailed`](crate::Outcome::SourceFailed), at the cost of a connection each.
+    ///
+    /// It is given the [key](crate::Source::key) of the source, whenever the message is sent, on a task of its own, and gives the
+    /// source with the same payload, or `None` if there is none any more.
+    ///
+    /// ```
+    /// use mqtt_std::{Options, Source};
+    /// # fn payload(key: u32) -> Option<bytes::Bytes> { None }
+    ///
+    /// let options = Options::new("localhost", 1883).sources(|key| payload(key).map(Source::from));
+    /// ```
+    #[must_use]
+    pub fn sources(mut self, find: impl Fn(u32) -> Option<Source> + Send + Sync + 'static) -> Self {
+        self.sources = Some(Finder::new(find));
         self
     }
 }

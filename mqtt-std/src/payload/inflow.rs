@@ -97,7 +97,7 @@ impl Drop for Reading {
 
 /// Reads to the end. The last chunk is held back until nothing is found behind it: a packet that was finished is believed.
 async fn read(source: &Source, length: u32, patience: Duration, chunks: &mpsc::Sender<Bytes>) -> io::Result<()> {
-    let mut reader = timeout(patience, source.open()).await??;
+    let (mut reader, ends) = timeout(patience, source.open()).await??;
     let mut left = length;
     while left > 0 {
         let room = CHUNK.min(left as usize);
@@ -107,7 +107,7 @@ async fn read(source: &Source, length: u32, patience: Duration, chunks: &mpsc::S
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         left = left.saturating_sub(u32::try_from(len).unwrap_or(u32::MAX));
-        if left == 0 && source.ends() && timeout(patience, reader.read(&mut [0])).await?? > 0 {
+        if left == 0 && ends && timeout(patience, reader.read(&mut [0])).await?? > 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than it said"));
         }
         if chunks.send(chunk.freeze()).await.is_err() {

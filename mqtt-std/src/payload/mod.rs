@@ -16,7 +16,7 @@ mod source;
 pub(crate) use inbound::Inbound;
 pub(crate) use inflow::{Inflow, Owner, SourceFailed};
 pub(crate) use pipe::{End, ReadEnd};
-pub(crate) use source::Sources;
+pub(crate) use source::{Finder, Sources};
 
 pub use file::PayloadFile;
 pub use reader::PayloadReader;

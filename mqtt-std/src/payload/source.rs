@@ -62,25 +62,45 @@ impl PayloadSource for Bytes {
 #[derive(Clone)]
 pub struct Source {
     length: u64,
+    key: u32,
     kind: Kind,
 }
 
 #[derive(Clone)]
-pub(super) enum Kind {
+enum Kind {
     Rewindable(Arc<dyn PayloadSource>),
     Once(Arc<Mutex<Option<Reader>>>),
+    /// It was given before the program was started again.
+    Named(Finder),
 }
+
+/// Finds the source with a key; see [`Options::sources`](crate::Options::sources).
+#[derive(Clone)]
+pub(crate) struct Finder(Arc<dyn Fn(u32) -> Option<Source> + Send + Sync>);
 
 impl Source {
     /// The next `length` bytes of a reader, which are read once: for QoS 0. What is behind them is not looked at.
     pub fn once(reader: impl AsyncRead + Send + 'static, length: u64) -> Self {
-        Self { length, kind: Kind::Once(Arc::new(Mutex::new(Some(Box::pin(reader))))) }
+        Self { length, key: 0, kind: Kind::Once(Arc::new(Mutex::new(Some(Box::pin(reader))))) }
+    }
+
+    /// Names the source, for a message at QoS 1 or 2 with a durable session; default: 0. The key is in the session's store,
+    /// the payload is not: when the message is sent again after the program was started again,
+    /// [`Options::sources`](crate::Options::sources) is asked for it.
+    #[must_use]
+    pub fn key(mut self, key: u32) -> Self {
+        self.key = key;
+        self
     }
 
     /// Bytes of the payload.
     #[must_use]
     pub const fn length(&self) -> u64 {
         self.length
+    }
+
+    pub(crate) const fn named(&self) -> u32 {
+        self.key
     }
 
     /// The length, if a message at this QoS can be read from here.
@@ -91,31 +111,47 @@ impl Source {
         u32::try_from(self.length).map_err(|_| EncodeError::PacketTooLarge.into())
     }
 
-    /// Tells whether what is behind the payload is to be looked at: there must be nothing.
-    pub(super) const fn ends(&self) -> bool {
-        matches!(self.kind, Kind::Rewindable(_))
-    }
-
-    pub(super) async fn open(&self) -> io::Result<Reader> {
+    /// Begins to read. The flag tells whether what is behind the payload is to be looked at: there must be nothing.
+    pub(super) async fn open(&self) -> io::Result<(Reader, bool)> {
         match &self.kind {
-            Kind::Rewindable(source) => source.open().await,
+            Kind::Rewindable(source) => Ok((source.open().await?, true)),
             Kind::Once(reader) => {
                 let reader = reader.lock().unwrap_or_else(PoisonError::into_inner).take();
-                reader.ok_or_else(|| io::Error::other("it was read before"))
+                Ok((reader.ok_or_else(|| io::Error::other("it was read before"))?, false))
+            }
+            Kind::Named(finder) => {
+                let found = (finder.0)(self.key).filter(|found| !matches!(found.kind, Kind::Named(_)));
+                let found = found.ok_or(io::ErrorKind::NotFound)?;
+                if found.length != self.length {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "it has another length than before"));
+                }
+                Box::pin(found.open()).await
             }
         }
     }
 }
 
+impl Finder {
+    pub(crate) fn new(find: impl Fn(u32) -> Option<Source> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(find))
+    }
+}
+
+impl fmt::Debug for Finder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finder").finish_non_exhaustive()
+    }
+}
+
 impl<S: PayloadSource> From<S> for Source {
     fn from(source: S) -> Self {
-        Self { length: source.length(), kind: Kind::Rewindable(Arc::new(source)) }
+        Self { length: source.length(), key: 0, kind: Kind::Rewindable(Arc::new(source)) }
     }
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("length", &self.length).finish_non_exhaustive()
+        f.debug_struct("Source").field("length", &self.length).field("key", &self.key).finish_non_exhaustive()
     }
 }
 
@@ -123,15 +159,22 @@ impl fmt::Debug for Source {
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     by_exchange: HashMap<PacketIdentifier, Source>,
+    finder: Option<Finder>,
 }
 
 impl Sources {
+    pub(crate) fn new(finder: Option<Finder>) -> Self {
+        Self { by_exchange: HashMap::new(), finder }
+    }
+
     pub(crate) fn insert(&mut self, packet_identifier: PacketIdentifier, source: Source) {
         self.by_exchange.insert(packet_identifier, source);
     }
 
-    pub(crate) fn get(&self, packet_identifier: PacketIdentifier) -> Option<Source> {
-        self.by_exchange.get(&packet_identifier).cloned()
+    /// The source of this message, or of one of an earlier run, which is looked for when it is opened.
+    pub(crate) fn get(&self, packet_identifier: PacketIdentifier, length: u32, key: u32) -> Option<Source> {
+        let named = |finder: &Finder| Source { length: length.into(), key, kind: Kind::Named(finder.clone()) };
+        self.by_exchange.get(&packet_identifier).cloned().or_else(|| self.finder.as_ref().map(named))
     }
 
     /// The message has its outcome.

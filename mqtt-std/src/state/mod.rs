@@ -167,7 +167,7 @@ impl Shared {
             queue: VecDeque::new(),
             queue_limit: options.queue,
             replies: Replies::default(),
-            sources: Sources::default(),
+            sources: Sources::new(options.sources.clone()),
             stall_timeout: options.stall_timeout,
             routes: Routes::default(),
             stalled: None,

@@ -50,7 +50,7 @@ impl State {
         let expires = request.message_expiry_interval.is_some();
         let now = if expires { clock.now() } else { Instant::from_millis(0) };
         let body = match &publication.source {
-            Some(source) => Body::Source { length: source.length_for(request.qos)?, key: 0 },
+            Some(source) => Body::Source { length: source.length_for(request.qos)?, key: source.named() },
             None => Body::Stored(publication.payload.clone()),
         };
         match self.machine.publish(now, &request, body) {

@@ -11,8 +11,8 @@ use crate::payload::{Inflow, Owner, Source, SourceFailed};
 
 impl State {
     /// The head of a PUBLISH at QoS 1 or 2 is in the outbox, and its payload is to be read.
-    pub(super) fn begin_source(&mut self, packet_identifier: PacketIdentifier, length: u32) {
-        match self.sources.get(packet_identifier) {
+    pub(super) fn begin_source(&mut self, packet_identifier: PacketIdentifier, length: u32, key: u32) {
+        match self.sources.get(packet_identifier, length, key) {
             Some(source) => {
                 let owner = Owner::Exchange(packet_identifier);
                 self.outbox.set_inflow(Inflow::new(source, length, owner, self.stall_timeout));

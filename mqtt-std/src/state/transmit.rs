@@ -18,8 +18,8 @@ impl State {
                     TransmitPayload::Stored(id) => {
                         self.outbox.set_payload(self.machine.session.storage().shared_payload(id));
                     }
-                    TransmitPayload::Source { packet_identifier, length, .. } => {
-                        self.begin_source(packet_identifier, length);
+                    TransmitPayload::Source { packet_identifier, length, key } => {
+                        self.begin_source(packet_identifier, length, key);
                     }
                     _ => {}
                 },
