@@ -269,7 +269,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             let response_information = &mut state.response_information;
             match machine.receive(now, input) {
                 Ok(Some(Event::Message(message))) if message.record_ticket.is_some() => {
-                    statistics.received += 1;
+                    statistics.received(message.qos, message.payload.len() as u64);
                     if let Some(durable) = durable {
                         durable.arrived(&message);
                     }
