@@ -6,22 +6,28 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod acknowledging;
+mod authentication;
 mod blocking;
 mod cancelling;
 mod capacity;
 mod connecting;
+mod credentials;
+mod dead_links;
 mod dropped;
 mod durable;
 mod edges;
 mod faults;
 mod one_shots;
+mod poison;
 mod properties;
 mod receipts;
 mod reconnecting;
 mod requests;
+mod rivals;
 mod routing;
 mod runtimes;
 mod secrets;
+mod servers;
 mod shutting_down;
 mod streaming_in;
 mod streaming_out;

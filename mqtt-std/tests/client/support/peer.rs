@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use mqtt_core::{
-    Ack, AckKind, Connack, Delivery, Packet, PacketIdentifier, Properties, ProtocolVersion, Publish, QoS, ReasonCode,
-    ReasonCodes, Suback, TopicName, Unsuback,
+    Ack, AckKind, Auth, Connack, Delivery, Disconnect, Packet, PacketIdentifier, Properties, Property, ProtocolVersion,
+    Publish, QoS, ReasonCode, ReasonCodes, Suback, TopicName, Unsuback,
 };
-use mqtt_std::testkit::{self, Conversation};
+use mqtt_std::testkit::{self, Conversation, Received};
+use mqtt_std::transport::Server;
 use mqtt_std::{Client, Options};
 use tokio::net::TcpListener;
 
@@ -39,6 +40,15 @@ impl Peer {
         Options::new("127.0.0.1", port).version(self.0.version()).backoff(backoff)
     }
 
+    /// Where it is, as an address.
+    pub(crate) fn server(&self) -> Server {
+        format!("mqtt://127.0.0.1:{}", self.port()).parse().unwrap()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.0.address().unwrap().port()
+    }
+
     /// A connection that has said nothing.
     pub(crate) async fn accept(&self) -> Link {
         Link { conversation: self.0.accept().await.unwrap(), version: self.0.version() }
@@ -59,6 +69,32 @@ impl Peer {
 impl Link {
     pub(crate) async fn send(&mut self, packet: &Packet<'_>) {
         self.conversation.send(packet).await.unwrap();
+    }
+
+    /// CONNACK that refuses, and says more.
+    pub(crate) async fn refuse(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) {
+        let properties = Properties::new(properties);
+        self.send(&Packet::Connack(Connack { session_present: false, reason_code, properties })).await;
+    }
+
+    /// CONNACK that accepts, and says more.
+    pub(crate) async fn accept(&mut self, properties: &[Property<'_>]) {
+        self.refuse(ReasonCode::SUCCESS, properties).await;
+    }
+
+    pub(crate) async fn disconnect(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) {
+        let properties = Properties::new(properties);
+        self.send(&Packet::Disconnect(Disconnect { reason_code, properties })).await;
+    }
+
+    pub(crate) async fn auth(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) {
+        let properties = Properties::new(properties);
+        self.send(&Packet::Auth(Auth { reason_code, properties })).await;
+    }
+
+    /// The next packet as it is.
+    pub(crate) async fn packet(&mut self) -> Received {
+        self.conversation.receive().await.unwrap().expect("a packet")
     }
 
     pub(crate) fn encode(&self, packet: &Packet<'_>) -> Vec<u8> {

@@ -15,8 +15,12 @@ impl Reserved {
         Self(socket)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
+
     pub(crate) fn options(&self) -> Options {
-        Options::new("127.0.0.1", self.0.local_addr().unwrap().port())
+        Options::new("127.0.0.1", self.port())
     }
 
     pub(crate) fn listen(self) -> TcpListener {
