@@ -52,6 +52,7 @@ fn types() {
     call(TopicFilter::is_shared);
     call(TopicFilter::has_wildcard);
     call(TopicFilter::matches);
+    call(TopicFilter::covers);
     call(|text: &'static str| TopicFilter::try_from(text));
     compared::<InvalidTopicFilter>();
 

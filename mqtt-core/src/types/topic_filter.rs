@@ -119,6 +119,42 @@ impl<'a> TopicFilter<'a> {
             }
         }
     }
+
+    /// Tells whether this filter matches every topic that `other` matches, so that a message for both may come twice (5.0
+    /// §3.3.4). Shared subscriptions have messages of their own: they cover only themselves.
+    ///
+    /// ```
+    /// use mqtt_core::TopicFilter;
+    ///
+    /// assert!(TopicFilter::new("a/#")?.covers(TopicFilter::new("a/+/c")?));
+    /// assert!(!TopicFilter::new("#")?.covers(TopicFilter::new("$SYS/#")?));
+    /// # Ok::<(), mqtt_core::InvalidTopicFilter>(())
+    /// ```
+    #[must_use]
+    pub fn covers(self, other: TopicFilter<'_>) -> bool {
+        let (general, special) = (self.0.as_bytes(), other.0.as_bytes());
+        if self.is_shared() || other.is_shared() {
+            return general == special;
+        }
+        if special.starts_with(b"$") && matches!(general, [b'#' | b'+', ..]) {
+            return false;
+        }
+        // `#` stands for no level too, but there is no topic without a character.
+        let special: &[u8] = match special {
+            b"#" => b"+/#",
+            b"/#" => b"/+/#",
+            _ => special,
+        };
+        let (mut general, mut special) = (levels(general), levels(special));
+        loop {
+            match (general.next(), special.next()) {
+                (Some(b"#"), _) | (None, None) => return true,
+                (Some(b"+"), Some(level)) if level != b"#" => {}
+                (Some(general), Some(special)) if general == special => {}
+                _ => return false,
+            }
+        }
+    }
 }
 
 /// Wildcards fill a whole level, and `#` only the last one [MQTT-4.7.1-1] (3.1.1: [MQTT-4.7.1-2], [MQTT-4.7.1-3]).

@@ -164,3 +164,34 @@ fn which_topics_belong_to_a_filter() {
         assert_eq!(matches, expected, "{filter} {topic}");
     }
 }
+
+#[test]
+fn a_filter_covers_another_if_it_matches_all_that_the_other_does() {
+    // All texts of one to three levels, with few names.
+    let texts = |names: &[&str]| {
+        let one: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let longer = |shorter: &[String]| -> Vec<String> {
+            shorter.iter().flat_map(|text| names.iter().map(move |name| format!("{text}/{name}"))).collect()
+        };
+        let two = longer(&one);
+        [longer(&two), two, one].concat()
+    };
+    let filters = texts(&["a", "$b", "", "+", "#"]);
+    let filters: Vec<_> = filters.iter().filter_map(|text| TopicFilter::new(text).ok()).collect();
+    let topics = texts(&["a", "$b", "", "other"]);
+    let longer = topics.iter().map(|topic| format!("{topic}/x")).collect();
+    let topics = [topics, longer].concat();
+    let topics: Vec<_> = topics.iter().filter_map(|text| TopicName::new(text).ok()).collect();
+    for general in &filters {
+        for special in &filters {
+            let all = topics.iter().all(|topic| !special.matches(*topic) || general.matches(*topic));
+            assert_eq!(general.covers(*special), all, "{general} {special}");
+        }
+    }
+    for (general, special, covers) in [("$share/g/a", "$share/g/a", true), ("$share/g/#", "$share/g/a", false)] {
+        let (general, special) = (TopicFilter::new(general).unwrap(), TopicFilter::new(special).unwrap());
+        assert_eq!(general.covers(special), covers);
+        assert!(!TopicFilter::new("#").unwrap().covers(special));
+        assert!(!special.covers(TopicFilter::new("a").unwrap()));
+    }
+}
