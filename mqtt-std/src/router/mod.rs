@@ -57,8 +57,11 @@ pub use run::Routing;
 /// `$share/workers/jobs/{id}`.
 ///
 /// Of several patterns that match a topic all have their handlers called, one after the other in the order in which they were
-/// added; with [`first_match`](Self::first_match) the first only. A broker may send a message once for each of several filters that
-/// overlap; the handlers are then called for each copy.
+/// added; with [`first_match`](Self::first_match) the first only.
+///
+/// All is one subscription of the client. What another pattern covers, as `a/#` does `a/{b}`, is not asked for on its own, and
+/// comes with the higher QoS of both. Of filters that overlap otherwise, as `a/+` and `+/b`, a broker may send a message once for
+/// each; the handlers are then called for each copy.
 ///
 /// A handler that fails or panics is counted ([`statistics`](Self::statistics)) and logged, and the others go on.
 #[derive(Default)]

@@ -4,11 +4,11 @@ use core::num::NonZeroUsize;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::Poll;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_core::Stream as _;
-use mqtt_core::{QoS, ReasonCode, TopicName};
+use mqtt_core::{QoS, ReasonCode, TopicFilter, TopicName};
 use tokio::task::JoinSet;
 
 use super::handler::{Call, Ending, Handler, contained};
@@ -68,19 +68,25 @@ impl Router {
         Ok(Routing { streams, next: 0, table: Arc::new(table), concurrency })
     }
 
-    /// Each once, with the highest QoS that a route has for it.
+    /// What to subscribe to: not what another filter covers, because a broker may send a message once for each. The QoS is the
+    /// highest that a route has for what a filter covers.
     fn filters(&self) -> Vec<(&str, QoS)> {
-        let mut filters: Vec<(&str, QoS)> = Vec::new();
-        let mut known = HashMap::new();
+        let mut highest: BTreeMap<&str, QoS> = BTreeMap::new();
         for route in &self.routes {
-            let filter = route.pattern.filter();
-            let index = *known.entry(filter).or_insert(filters.len());
-            match filters.get_mut(index) {
-                Some((_, qos)) => *qos = (*qos).max(route.qos),
-                None => filters.push((filter, route.qos)),
-            }
+            let qos = highest.entry(route.pattern.filter()).or_insert(route.qos);
+            *qos = (*qos).max(route.qos);
         }
-        filters
+        let checked = highest.keys().filter_map(|text| TopicFilter::new(text).ok());
+        let general: Vec<_> = checked.filter(|filter| filter.has_wildcard()).collect();
+        let mut filters: BTreeMap<&str, QoS> = BTreeMap::new();
+        for (text, qos) in highest {
+            let Ok(filter) = TopicFilter::new(text) else { continue };
+            // What covers the one found so far covers those before it too.
+            let most = general.iter().fold(filter, |found, other| if other.covers(found) { *other } else { found });
+            let known = filters.entry(most.as_str()).or_insert(qos);
+            *known = (*known).max(qos);
+        }
+        filters.into_iter().collect()
     }
 }
 
@@ -222,4 +228,29 @@ fn acknowledge(message: &Message, handled: bool, on_failure: OnFailure) {
 
 fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_filter_covers_is_not_subscribed_to() {
+        use QoS::{AtLeastOnce as Q1, AtMostOnce as Q0, ExactlyOnce as Q2};
+        for (routes, filters) in [
+            (&[("a/{b}", Q1), ("a/{c}", Q2)][..], &[("a/+", Q2)][..]),
+            (&[("a/b/c", Q2), ("a/#", Q0), ("a/{b..}", Q0), ("a/+/c", Q1)], &[("a/#", Q2)]),
+            (&[("#", Q0), ("$SYS/#", Q1), ("a", Q1)], &[("#", Q1), ("$SYS/#", Q1)]),
+            (&[("#", Q0), ("{a}/#", Q1)], &[("+/#", Q1)]),
+            (&[("a/+", Q0), ("+/b", Q1), ("a/b", Q0)], &[("+/b", Q1), ("a/+", Q0)]),
+            (&[("$share/g/a", Q0), ("a", Q1), ("#", Q0)], &[("#", Q1), ("$share/g/a", Q0)]),
+        ] {
+            let router = routes.iter().fold(Router::new(), |router, route| router.on_sync(*route, |_, _| {}).unwrap());
+            let mut found = router.filters();
+            found.sort_unstable();
+            let mut expected = filters.to_vec();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{routes:?}");
+        }
+    }
 }
