@@ -16,6 +16,9 @@
 //! # }
 //! ```
 //!
+//! Handlers by topic: [`Router`]. Requests and answers: [`Client::requests`]. Without `async`: [`blocking`]. One job with a client of
+//! its own: [`one_shot`].
+//!
 //! Every rule about MQTT is in the core; this crate moves bytes, waits and routes. What it has so far: TCP, publish at every
 //! QoS with receipts, bounded streams that push back to the broker, reconnecting with resubscription, wills, sessions.
 //!
@@ -36,6 +39,8 @@
 //! | `reason` | a Reason Code |
 //! | `reference` | a Server Reference |
 //! | `topic`, `filter` | those of the message or the subscription |
+//! | `handler` | the filter of a handler that failed or panicked, see [`Router`] |
+//! | `error` | what it, or something else, says of that |
 //! | `dropped` | how many streams a message was dropped for |
 //!
 //! "connecting", "connected", "connection failed, trying again", "connection failed, giving up" and "closed" are the states;
