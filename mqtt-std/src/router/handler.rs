@@ -1,15 +1,13 @@
 //! What a router calls, and how its end is told.
 
 use core::future::Future;
-use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
-use core::task::Poll;
-use std::panic::catch_unwind;
 
 use bytes::Bytes;
 
 use super::Captures;
 use crate::client::Client;
+use crate::contain::{Contained, Panicked, contain};
 use crate::message::Message;
 
 /// An error of a handler: it is logged.
@@ -85,18 +83,10 @@ pub(super) enum Ending {
 
 /// Runs a handler to its end. Its panic is its own; where a panic aborts the process there is nothing to contain.
 pub(super) async fn contained(handler: &Handler, call: Call) -> Ending {
-    // What a handler has half done is its own matter: nothing of ours is changed by one that panics.
-    let Ok(mut calling) = catch_unwind(AssertUnwindSafe(|| handler(call))) else { return Ending::Panicked };
-    let ending = core::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| calling.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(Ok(()))) => Poll::Ready(Ending::Handled),
-        Ok(Poll::Ready(Err(error))) => Poll::Ready(Ending::Failed(error)),
-        Err(_) => Poll::Ready(Ending::Panicked),
-    })
-    .await;
-    // What it holds may panic too.
-    match catch_unwind(AssertUnwindSafe(|| drop(calling))) {
-        Ok(()) => ending,
-        Err(_) => Ending::Panicked,
+    let Ok(calling) = contain(|| handler(call)) else { return Ending::Panicked };
+    match Contained::new(calling).await {
+        Ok(Ok(())) => Ending::Handled,
+        Ok(Err(error)) => Ending::Failed(error),
+        Err(Panicked) => Ending::Panicked,
     }
 }
