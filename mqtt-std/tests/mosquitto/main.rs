@@ -6,6 +6,7 @@
 // The lints' configuration exempts test functions, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod applications;
 mod credentials;
 mod filters;
 mod messages;
