@@ -306,6 +306,13 @@ impl Client {
         self.shared.lock().restored()
     }
 
+    /// What the client has done, for the recorder of the crate `metrics`, under this name; see [`metrics`](crate::metrics).
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics(&self, name: impl Into<::metrics::SharedString>) -> crate::metrics::Metrics {
+        crate::metrics::Metrics::new(Arc::clone(&self.shared), self.status.clone(), name.into())
+    }
+
     /// Ends the client: accepts nothing more, waits at most `timeout` until what was accepted is delivered, and sends
     /// DISCONNECT, which also ends the session unless it is to be kept. Returns how many messages were not delivered.
     ///

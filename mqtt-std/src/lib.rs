@@ -48,9 +48,10 @@
 //!
 //! # Features
 //!
+//! `metrics`: what a client counts, through the facade of that name.
 //! `scram`: enhanced authentication by SCRAM-SHA-256.
 //! `serde`: messages as JSON.
-//! `testkit`: a small broker in the process, for tests and demonstrations.
+//! `testkit`: links in memory, a broker in the process, a scripted one; for tests and demonstrations.
 
 mod answer;
 pub mod authentication;
@@ -61,6 +62,8 @@ mod delivery;
 mod driver;
 mod error;
 mod message;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod one_shot;
 mod options;
 mod payload;

@@ -28,8 +28,9 @@ pub(crate) struct Counters {
     bytes_received: u64,
     strays: u64,
     pub(crate) stale: u64,
-    publish_round_trip: Histogram,
-    ping_round_trip: Histogram,
+    /// An idle client needs none.
+    publish_round_trip: Option<Box<Histogram>>,
+    ping_round_trip: Option<Box<Histogram>>,
     probe: Probe,
     /// Stray acknowledgements of this connection that are counted.
     borne: u32,
@@ -103,7 +104,7 @@ impl Counters {
         }
         match self.probe {
             Probe::Since(probe, since) if probe == id => {
-                self.publish_round_trip.record(self.now.saturating_sub(since));
+                self.publish_round_trip.get_or_insert_default().record(self.now.saturating_sub(since));
                 self.probe = Probe::Free;
             }
             Probe::Accepted(probe) if probe == id => self.probe = Probe::Free,
@@ -126,7 +127,7 @@ impl Counters {
     /// borne so far.
     pub(crate) fn heard(&mut self, pinged: bool, strays: u32) {
         if let Some(since) = self.ping_since.filter(|_| !pinged) {
-            self.ping_round_trip.record(self.now.saturating_sub(since));
+            self.ping_round_trip.get_or_insert_default().record(self.now.saturating_sub(since));
             self.ping_since = None;
         }
         self.strays = self.strays.saturating_add(u64::from(strays.saturating_sub(self.borne)));
@@ -167,8 +168,8 @@ impl Counters {
             bytes_received: self.bytes_received,
             stray_acknowledgements: self.strays,
             stale_acknowledgements: self.stale,
-            publish_round_trip: self.publish_round_trip,
-            ping_round_trip: self.ping_round_trip,
+            publish_round_trip: self.publish_round_trip.as_deref().copied().unwrap_or_default(),
+            ping_round_trip: self.ping_round_trip.as_deref().copied().unwrap_or_default(),
             ..Statistics::default()
         }
     }

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod cuts;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod network;
 mod script;
 mod silence;
