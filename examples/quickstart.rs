@@ -121,7 +121,7 @@ impl Device {
 
 fn words(delivered: Delivered) -> String {
     match delivered {
-        Delivered::Queued => "queued".to_owned(),
+        Delivered::Sent => "sent".to_owned(),
         Delivered::Acknowledged(answer) => format!("acknowledged ({answer})"),
     }
 }

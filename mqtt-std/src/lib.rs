@@ -93,7 +93,7 @@ pub use mqtt_core::{
 };
 pub use options::{
     Credentials, CredentialsError, CredentialsProvider, CredentialsRequest, FetchingCredentials, IntoOptions, Options,
-    Redirects, Will,
+    Overflow, Redirects, Will,
 };
 pub use payload::{Opening, PayloadFile, PayloadReader, PayloadSource, Source};
 pub use publish::{Delivered, Publish, Receipt};

@@ -3,18 +3,20 @@
 use core::future::{Future, IntoFuture};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use core::time::Duration;
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use mqtt_core::{
-    EncodeError, PacketType, Properties, Property, PublishRequest, QoS, Sender, TopicAliasUse, TopicName, UsageError,
+    EncodeError, Outcome, PacketType, Properties, Property, PublishRequest, QoS, Sender, TopicAliasUse, TopicName,
+    UsageError,
 };
 
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::payload::Source;
-use crate::state::{Accepted, Shared, State, Turn};
+use crate::state::{Accepted, Shared, State, Turn, Unsent};
 
 /// A message about to be published; see [`Client::publish`](crate::Client::publish).
 ///
@@ -37,6 +39,8 @@ pub(crate) struct Publication<'a> {
     retain: bool,
     topic_alias: TopicAliasUse,
     message_expiry_interval: Option<u32>,
+    /// When it must have been sent.
+    pub(crate) deadline: Option<tokio::time::Instant>,
     properties: PublishProperties<'a>,
 }
 
@@ -58,7 +62,7 @@ impl Publication<'_> {
     /// # Errors
     /// A property is not valid.
     pub(crate) fn to_owned(&self) -> Result<Publication<'static>, Error> {
-        let Self { topic, payload, source, qos, retain, topic_alias, message_expiry_interval, .. } = self;
+        let Self { topic, payload, source, qos, retain, topic_alias, message_expiry_interval, deadline, .. } = self;
         Ok(Publication {
             topic: Cow::Owned(topic.clone().into_owned()),
             payload: payload.clone(),
@@ -67,6 +71,7 @@ impl Publication<'_> {
             retain: *retain,
             topic_alias: *topic_alias,
             message_expiry_interval: *message_expiry_interval,
+            deadline: *deadline,
             properties: PublishProperties::Kept(self.encoded_properties()?),
         })
     }
@@ -96,6 +101,15 @@ impl Publication<'_> {
         &self.topic
     }
 
+    /// Bytes that it takes while it waits.
+    pub(crate) fn len(&self) -> usize {
+        let properties = match &self.properties {
+            PublishProperties::Lent(_) => 0,
+            PublishProperties::Kept(encoded) => encoded.len(),
+        };
+        self.topic.len().saturating_add(properties).saturating_add(self.payload.len())
+    }
+
     pub(crate) fn request(&self) -> Result<PublishRequest<'_>, Error> {
         let mut request = PublishRequest::new(TopicName::new(&self.topic)?).qos(self.qos).retain(self.retain);
         request.topic_alias = self.topic_alias;
@@ -115,6 +129,7 @@ impl<'a> Publish<'a> {
             retain: false,
             topic_alias: TopicAliasUse::None,
             message_expiry_interval: None,
+            deadline: None,
             properties: PublishProperties::Lent(Vec::new()),
         };
         Self { shared, publication }
@@ -141,6 +156,15 @@ impl<'a> Publish<'a> {
     /// told how many are left (§3.3.2.3.3).
     pub const fn message_expiry_interval(mut self, seconds: u32) -> Self {
         self.publication.message_expiry_interval = Some(seconds);
+        self
+    }
+
+    /// Sets by when, from now on, the message must have been sent, in every version; default: any time. A message that was
+    /// not sent by then is not sent any more, and [`expired`](crate::Outcome::Expired), also while [`send`](Self::send)
+    /// waits for room. One that was sent without an answer is sent again after that too.
+    pub fn deadline(mut self, within: Duration) -> Self {
+        // What does not fit is so far that it never comes.
+        self.publication.deadline = tokio::time::Instant::now().checked_add(within);
         self
     }
 
@@ -190,19 +214,31 @@ impl<'a> Publish<'a> {
 
     /// Waits until the message is accepted: at QoS 0 for its place in the queue, at QoS 1 and 2 in the session, which keeps it
     /// over reconnects. With a [store](crate::store) it is accepted when it is in the store: from then on it is published, also if
-    /// the program is killed.
+    /// the program is killed. How long the wait may be, and whether there is one: [`deadline`](Self::deadline),
+    /// [`Options::overflow`](crate::Options::overflow).
+    ///
+    /// Messages leave in the order in which they were accepted: those at QoS 1 and 2, and those at QoS 0; between the two there
+    /// is no order.
     ///
     /// Dropped before it is done, nothing is published; with a store the message may be all the same.
     ///
     /// # Errors
     /// The topic is not valid; the broker's limits do not allow the message; the store does not take it ([`Error::Store`]:
-    /// nothing is published then); the client is closed.
+    /// nothing is published then); the client is closed; [`Error::Full`] with
+    /// [`Overflow::Refuse`](crate::Overflow::Refuse); `NotDelivered(Expired)`: there was no room by the deadline.
     pub async fn send(self) -> Result<Receipt, Error> {
         let publish = |state: &mut State, clock| {
             let accepted = state.publish(clock, &self.publication, true)?;
             Ok(accepted.map(|accepted| (state.when_recorded(&accepted), accepted)))
         };
-        let (recorded, accepted) = self.shared.when_room(self.turn(), publish).await?;
+        let room = self.shared.when_room(self.turn(), publish);
+        let (recorded, accepted) = match self.publication.deadline {
+            None => room.await?,
+            Some(deadline) => match tokio::time::timeout_at(deadline, room).await {
+                Ok(accepted) => accepted?,
+                Err(_) => return Err(self.shared.change(|state, _| state.expired())),
+            },
+        };
         let receipt = Receipt::new(self.shared, accepted);
         if let Some(recorded) = recorded {
             recorded.await.map_err(|_| Error::Closed)??;
@@ -253,14 +289,26 @@ pub struct Receipt {
 
 impl Receipt {
     fn new(shared: &Arc<Shared>, accepted: Accepted) -> Self {
-        let shared = matches!(accepted, Accepted::Kept(_)).then(|| Arc::clone(shared));
+        let shared = matches!(accepted, Accepted::Kept(..)).then(|| Arc::clone(shared));
         Self { accepted, shared }
+    }
+
+    /// Takes the message back if it was never sent; tells whether it did. Its outcome is then
+    /// [`NotSent`](crate::Outcome::NotSent). A message from a [`Source`] at QoS 0 cannot be taken back.
+    #[allow(clippy::must_use_candidate)] // the outcome tells it too
+    pub fn cancel(&self) -> bool {
+        let (Accepted::Kept(key, unsent), Some(shared)) = (&self.accepted, &self.shared) else { return false };
+        let cancelled = shared.change(|state, _| state.cancel(*key, *unsent));
+        if cancelled {
+            shared.room.notify_waiters();
+        }
+        cancelled
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if let (Accepted::Kept(key), Some(shared)) = (&self.accepted, &self.shared) {
+        if let (Accepted::Kept(key, _), Some(shared)) = (&self.accepted, &self.shared) {
             let waker = shared.lock().replies.forget(*key);
             drop(waker); // somebody else's code: not under the lock
         }
@@ -270,9 +318,7 @@ impl Drop for Receipt {
 /// How a message was delivered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Delivered {
-    /// QoS 0: accepted for sending, once.
-    Queued,
-    /// QoS 0 from a [`Source`]: all of it was read and given to the transport.
+    /// QoS 0: it is on its way, all of it, once; nobody acknowledges it.
     Sent,
     /// QoS 1 and 2: the broker has it. The Reason Code is success, or says that nobody was there to get it.
     Acknowledged(Answer),
@@ -284,7 +330,7 @@ impl Future for Receipt {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let key = match (&mut this.accepted, &this.shared) {
-            (Accepted::Kept(key), Some(_)) => *key,
+            (Accepted::Kept(key, _), Some(_)) => *key,
             (Accepted::Source(end), _) => {
                 return Poll::Ready(match ready!(Pin::new(end).poll(cx)) {
                     Ok(Ok(_)) => Ok(Delivered::Sent),
@@ -292,15 +338,19 @@ impl Future for Receipt {
                     Err(_) => Err(Error::Closed),
                 });
             }
-            _ => return Poll::Ready(Ok(Delivered::Queued)),
+            (Accepted::Dropped, _) => return Poll::Ready(Err(Error::NotDelivered(Outcome::NotSent))),
+            (Accepted::Sent, _) => return Poll::Ready(Ok(Delivered::Sent)),
+            (Accepted::Kept(..), None) => return Poll::Ready(Err(Error::Closed)), // asked again
         };
         let Some(shared) = &this.shared else { return Poll::Ready(Err(Error::Closed)) };
         let (answer, waker) = shared.lock().replies.poll(key, cx.waker());
         drop(waker); // somebody else's code: not under the lock
         let answer = ready!(answer);
         this.shared = None; // the key is used
+        let at_most_once = matches!(this.accepted, Accepted::Kept(_, Unsent::Queued(_)));
         Poll::Ready(match answer {
             Some(Ok(answer)) if answer.reason().is_failure() => Err(Error::Rejected(answer)),
+            Some(Ok(_)) if at_most_once => Ok(Delivered::Sent),
             Some(Ok(answer)) => Ok(Delivered::Acknowledged(answer)),
             Some(Err(outcome)) => Err(Error::NotDelivered(outcome)),
             None => Err(Error::Closed),

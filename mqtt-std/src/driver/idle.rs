@@ -58,7 +58,7 @@ impl Driver {
         state.resolve_outcomes();
         let lighter = state.load().is_lighter_than(load);
         let (shutdown, drained) = (state.shutdown, state.is_drained());
-        let expiry = state.expiry_check.map(|at| self.shared.at(at));
+        let expiry = state.next_expiry().map(|at| self.shared.at(at));
         drop(state);
         if lighter {
             self.shared.room_was_made();

@@ -467,7 +467,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let machine = state.machine.poll_timeout();
         let stall = state.stalled.as_ref().map(|stalled| stalled.until);
         let held = state.inbound.as_ref().and_then(Inbound::held_until);
-        let moments = [machine, stall, held, state.early.deadline(), state.expiry_check];
+        let moments = [machine, stall, held, state.early.deadline(), state.next_expiry()];
         let moments = moments.into_iter().flatten().map(|moment| self.shared.at(moment));
         let blocked = self.blocked_since.map(|since| since + self.write_timeout);
         let answer = self.talk.as_ref().and_then(|talk| talk.until);

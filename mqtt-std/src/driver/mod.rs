@@ -55,6 +55,7 @@ struct CloseOnDrop(Arc<Shared>, Arc<watch::Sender<Status>>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
+        self.0.refuse();
         let error = std::thread::panicking().then_some(Cause::Panicked);
         // What it wakes is the application's code.
         let _ = contain(|| {
@@ -124,6 +125,7 @@ impl Driver {
             }
         };
         tracing::debug!(client = &*self.options.client_identifier, "closed");
+        self.shared.refuse();
         // First, so that who waits for the end finds it there.
         self.tell(Status::closed(error.clone(), explanation));
         self.shared.close();

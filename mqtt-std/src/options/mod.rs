@@ -2,6 +2,7 @@
 
 mod credentials;
 mod policy;
+mod queue;
 mod redirects;
 mod streams;
 mod transport;
@@ -9,6 +10,8 @@ mod url;
 mod will;
 
 pub use credentials::{Credentials, CredentialsError, CredentialsProvider, CredentialsRequest, FetchingCredentials};
+pub use queue::Overflow;
+pub(crate) use queue::QueueOptions;
 pub use redirects::Redirects;
 pub(crate) use url::Url;
 #[cfg(feature = "proxy")]
@@ -70,7 +73,7 @@ pub struct Options {
     pub(crate) backoff: Backoff,
     pub(crate) in_flight: u16,
     pub(crate) storage: usize,
-    pub(crate) queue: usize,
+    pub(crate) queue: QueueOptions,
     pub(crate) stream: StreamOptions,
     pub(crate) stall_timeout: Duration,
     pub(crate) maximum_packet_size: u32,
@@ -116,7 +119,7 @@ impl Options {
             backoff: Backoff::new(),
             in_flight: 1_024,
             storage: 256 << 20,
-            queue: 1_024,
+            queue: queue::DEFAULT,
             stream: streams::DEFAULT,
             stall_timeout: Duration::from_secs(30),
             maximum_packet_size: 16 << 20,
@@ -256,13 +259,6 @@ impl Options {
     #[must_use]
     pub const fn storage(mut self, bytes: usize) -> Self {
         self.storage = bytes;
-        self
-    }
-
-    /// Sets how many messages at QoS 0 may wait to be sent; default: 1,024. Beyond that a publish waits.
-    #[must_use]
-    pub const fn queue(mut self, messages: usize) -> Self {
-        self.queue = if messages == 0 { 1 } else { messages };
         self
     }
 

@@ -17,7 +17,7 @@ impl State {
 
     /// What is counted, and what there is now.
     pub(crate) fn statistics(&self) -> Statistics {
-        let (open, queued) = (self.replies.open_publishes() as u64, self.queue.len() as u64);
+        let (open, queued) = (self.replies.open_publishes() as u64, self.waiting.len() as u64);
         Statistics {
             in_flight: open,
             queued,

@@ -26,8 +26,11 @@ impl State {
     pub(crate) fn unstall(&mut self, now: Instant) {
         self.settle_inbound(now);
         let Some(stalled) = &mut self.stalled else { return };
-        // At QoS 0 only as long as the reader may wait for an acknowledgement that is behind this message.
-        let answer_due = stalled.message.qos() != QoS::AtMostOnce || self.machine.session.outgoing_len() > 0;
+        // At QoS 0 only as long as the reader may wait for an acknowledgement that is behind this message, or for a broker that
+        // takes nothing as long as nobody reads.
+        let answer_due = stalled.message.qos() != QoS::AtMostOnce
+            || self.machine.session.outgoing_len() > 0
+            || !self.waiting.is_empty();
         if answer_due && stalled.ticket.is_none() {
             stalled.ticket = Some(self.tickets.give(None, stalled.message.len()));
         }

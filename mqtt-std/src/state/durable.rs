@@ -9,7 +9,7 @@ use mqtt_core::{
 };
 use tokio::sync::oneshot;
 
-use super::{Accepted, Shared, Stalled, State};
+use super::{Accepted, Shared, Stalled, State, Unsent};
 use crate::error::Error;
 use crate::message::Message;
 use crate::options::Options;
@@ -146,7 +146,7 @@ impl State {
 
     /// Tells when the record that was just taken is in the store; `None`: there is no store, or the message is not for it.
     pub(crate) fn when_recorded(&mut self, accepted: &Accepted) -> Option<oneshot::Receiver<Recorded>> {
-        let durable = self.durable.as_mut().filter(|_| matches!(accepted, Accepted::Kept(_)))?;
+        let durable = self.durable.as_mut().filter(|_| matches!(accepted, Accepted::Kept(_, Unsent::Exchange(_))))?;
         let (sender, receiver) = oneshot::channel();
         durable.accepting.push_back((durable.latest, sender));
         Some(receiver)

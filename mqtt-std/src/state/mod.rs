@@ -1,6 +1,7 @@
 //! What handles and the driver share, behind one lock that is never held across a wait.
 
 mod counting;
+mod deadlines;
 mod deliver;
 mod durable;
 mod inbound;
@@ -10,7 +11,9 @@ mod replies;
 mod sources;
 mod subscribe;
 mod transmit;
+mod waiting;
 
+pub(crate) use deadlines::Unsent;
 pub(crate) use deliver::Stalled;
 pub(crate) use durable::{Durable, Recorded};
 pub(crate) use later::{Later, Locked};
@@ -20,22 +23,22 @@ pub(crate) use replies::{Published, Requested};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::Waker;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mqtt_core::{Command, Instant, Machine, Suspicion, UsageError};
+use mqtt_core::{Command, Instant, Machine, Outcome, PacketIdentifier, Suspicion, UsageError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::contain::contain;
 use crate::delivery::{Early, Routes, Tickets};
 use crate::driver::Outbox;
 use crate::error::Error;
-use crate::options::Options;
+use crate::options::{Options, Overflow};
 use crate::payload::{Inbound, Sources};
 use crate::statistics::Counters;
 use crate::storage::{HeapAliases, HeapStorage, HeapSubscriptions};
-use publish::Queued;
 use replies::Replies;
+use waiting::Waiting;
 
 /// The lock and the signals around it.
 pub(crate) struct Shared {
@@ -99,6 +102,12 @@ impl Clock {
         Instant::from_millis(u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// That moment, rounded up to a millisecond.
+    pub(crate) fn of(self, moment: tokio::time::Instant) -> Instant {
+        let nanos = moment.saturating_duration_since(self.epoch).as_nanos();
+        Instant::from_millis(u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX))
+    }
+
     pub(crate) fn at(self, moment: Instant) -> tokio::time::Instant {
         self.epoch + Duration::from_millis(moment.as_millis())
     }
@@ -108,8 +117,10 @@ pub(crate) struct State {
     pub(crate) machine: Machine<HeapStorage, HeapAliases, HeapSubscriptions>,
     pub(crate) outbox: Outbox,
     /// Messages at QoS 0 that wait for a connection, or behind a large payload.
-    queue: VecDeque<Queued>,
-    queue_limit: usize,
+    waiting: Waiting,
+    overflow: Overflow,
+    /// The latest publish at QoS 1 or 2 of each topic, where only that is wanted; some are over.
+    latest: HashMap<Box<str>, PacketIdentifier>,
     pub(crate) replies: Replies,
     pub(crate) sources: Sources,
     /// How long a source, or a full stream, may hold up the connection.
@@ -129,7 +140,7 @@ pub(crate) struct State {
     /// With a store.
     pub(crate) durable: Option<Durable>,
     /// When messages are looked at for their expiry next; only while some may wait that have one.
-    pub(crate) expiry_check: Option<Instant>,
+    expiry_check: Option<Instant>,
     pub(crate) statistics: Counters,
     /// The basis for Response Topics that the broker gave, of the latest connection.
     pub(crate) response_information: Option<Box<str>>,
@@ -164,8 +175,9 @@ impl Shared {
         let state = State {
             machine,
             outbox: Outbox::default(),
-            queue: VecDeque::new(),
-            queue_limit: options.queue,
+            waiting: Waiting::new(options.queue),
+            overflow: options.queue.overflow,
+            latest: HashMap::new(),
             replies: Replies::default(),
             sources: Sources::new(options.sources.clone()),
             stall_timeout: options.stall_timeout,
@@ -269,6 +281,11 @@ impl Shared {
         }
     }
 
+    /// The end has begun: nothing more is accepted.
+    pub(crate) fn refuse(&self) {
+        self.lock().shutdown.get_or_insert_with(tokio::time::Instant::now);
+    }
+
     /// The end: every wait resolves.
     pub(crate) fn close(&self) {
         let now = self.now();
@@ -285,11 +302,11 @@ impl Shared {
         }
         let sources = state.sources.take();
         state.later.sources.extend(sources);
+        state.give_up_queue();
         let (wakers, requests) = state.replies.close();
         state.later.wakers.extend(wakers);
         state.later.given_up = Some(requests);
         state.later.reauthentications = core::mem::take(&mut state.reauthentications);
-        state.give_up_queue();
         state.clear_outbox();
         state.hand_over_stalled();
         state.cut_inbound();
@@ -309,8 +326,17 @@ impl State {
         }
     }
 
-    /// Ends what has expired, once in a while: a message has seconds to live, and looking at all that wait takes time.
+    /// When [`expire`](Self::expire) has work.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.expiry_check.into_iter().chain(self.replies.deadlines.first()).min()
+    }
+
+    /// Ends what was not sent by its deadline; and what has expired, once in a while: a message has seconds to live, and looking
+    /// at all that wait takes time.
     pub(crate) fn expire(&mut self, now: Instant) {
+        while let Some(unsent) = self.replies.deadlines.due(now) {
+            self.take_back(unsent, Outcome::Expired);
+        }
         if self.expiry_check.is_none_or(|at| now < at) {
             return;
         }
@@ -343,7 +369,10 @@ impl State {
             self.later.sources.extend(self.sources.remove(id));
             match ended.command {
                 Command::Publish => {
-                    self.statistics.ended(outcome);
+                    // What was taken back is told already.
+                    if outcome != Outcome::NotSent || self.replies.has(id) {
+                        self.statistics.ended(outcome);
+                    }
                     self.later.wakers.extend(self.replies.published(id, Err(outcome)));
                 }
                 Command::Subscribe | Command::Unsubscribe => {
@@ -356,18 +385,18 @@ impl State {
     /// What takes room that others may wait for: exchanges, bytes, places in the queue.
     pub(crate) fn load(&self) -> Load {
         let session = &self.machine.session;
-        Load { exchanges: session.outgoing_len(), bytes: session.storage().used(), queued: self.queue.len() }
+        Load { exchanges: session.outgoing_len(), bytes: session.storage().used(), queued: self.waiting.len() }
     }
 
     /// Messages that have no outcome yet.
     pub(crate) fn undelivered(&self) -> usize {
         let restored = self.durable.as_ref().map_or(0, Durable::open_publishes);
-        restored + self.replies.open_publishes() + self.queue.len() + self.cut_at_end
+        restored + self.replies.open_publishes() + self.waiting.len() + self.cut_at_end
     }
 
     /// Tells whether everything was sent and answered.
     pub(crate) fn is_drained(&self) -> bool {
-        self.machine.session.outgoing_len() == 0 && self.queue.is_empty() && self.outbox.is_empty()
+        self.machine.session.outgoing_len() == 0 && self.waiting.is_empty() && self.outbox.is_empty()
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use mqtt_core::{Outcome, PacketIdentifier, Properties, ReasonCode, ReasonCodes, Table as _};
 use tokio::sync::oneshot;
 
+use super::deadlines::Deadlines;
 use crate::answer::Answer;
 use crate::storage::HeapTable;
 
@@ -54,6 +55,7 @@ pub(crate) struct Replies {
     slots: Vec<Slot>,
     free: Vec<Key>,
     closed: bool,
+    pub(super) deadlines: Deadlines,
     requests: Asked,
     /// Those who wait for an UNSUBSCRIBE that there is no room for yet, and its filters.
     pub(super) farewells: Farewells,
@@ -92,6 +94,7 @@ impl Default for Replies {
             slots: Vec::new(),
             free: Vec::new(),
             closed: false,
+            deadlines: Deadlines::default(),
             requests: HashMap::new(),
             farewells: Vec::new(),
         }
@@ -100,6 +103,13 @@ impl Default for Replies {
 
 impl Replies {
     pub(crate) fn of_publish(&mut self, id: PacketIdentifier) -> Key {
+        let key = self.of_queued();
+        self.publishes.insert(id, key);
+        key
+    }
+
+    /// Of a message without an identifier, to be [answered](Self::answer) by its key.
+    pub(super) fn of_queued(&mut self) -> Key {
         let key = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::Free);
             // Receipts that nobody reads fill the memory before they fill this.
@@ -108,13 +118,28 @@ impl Replies {
         if let Some(slot) = self.slots.get_mut(key.index()) {
             *slot = Slot::Waiting(None);
         }
-        self.publishes.insert(id, key);
         key
+    }
+
+    /// Tells whether a publish with this identifier has no outcome yet.
+    pub(super) fn has(&self, id: PacketIdentifier) -> bool {
+        self.publishes.get(id).is_some()
+    }
+
+    /// Tells whether the exchange is still the one of this key, without an outcome.
+    pub(super) fn is_open(&self, id: PacketIdentifier, key: Key) -> bool {
+        self.publishes.get(id).is_some_and(|known| known.0 == key.0)
     }
 
     /// The outcome of a publish. Who waits for it is to be woken.
     pub(crate) fn published(&mut self, id: PacketIdentifier, answer: Published) -> Option<Waker> {
+        self.deadlines.ended(id);
         let key = self.publishes.remove(id)?;
+        self.answer(key, answer)
+    }
+
+    /// As [`published`](Self::published).
+    pub(super) fn answer(&mut self, key: Key, answer: Published) -> Option<Waker> {
         let slot = self.slots.get_mut(key.index())?;
         match core::mem::replace(slot, Slot::Answered(answer)) {
             Slot::Waiting(waker) => waker,

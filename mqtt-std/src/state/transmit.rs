@@ -24,7 +24,7 @@ impl State {
                     _ => {}
                 },
                 Ok(None) if self.machine.is_connected() && !self.suspicion.is_one_at_a_time() => {
-                    match self.queue.pop_front() {
+                    match self.waiting.pop_front() {
                         Some(queued) => self.send_queued(now, queued),
                         None => return,
                     }
@@ -53,6 +53,7 @@ impl State {
     /// Begins a connection: CONNECT is in the outbox.
     pub(crate) fn connect(&mut self, now: Instant, options: &ConnectOptions<'_>) -> Result<(), UsageError> {
         self.clear_outbox();
+        self.overrun = false;
         let machine = &mut self.machine;
         self.outbox.encode(|out| Ok(((), machine.connect(now, options, out)?)))
     }

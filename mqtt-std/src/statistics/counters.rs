@@ -11,7 +11,6 @@ pub(crate) struct Counters {
     incoming: [Traffic; 3],
     acknowledged: u64,
     rejected: u64,
-    #[allow(dead_code)] // until queues overflow
     pub(crate) overflowed: u64,
     expired: u64,
     refused: u64,

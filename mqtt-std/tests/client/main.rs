@@ -20,6 +20,7 @@ mod faults;
 mod one_shots;
 mod poison;
 mod properties;
+mod queueing;
 mod receipts;
 mod reconnecting;
 mod requests;

@@ -266,9 +266,9 @@ fn a_source_at_qos_0_that_fails_is_told_too() {
                         let other = client.publish("other", "x").send().await.unwrap();
                         link.read_to_end().await.unwrap();
                         source_failed(receipt.await, &(end, gives));
-                        other.await.unwrap();
                         link = peer.welcome(true).await;
                         link.expect("PUBLISH q0 other \"x\"").await;
+                        other.await.unwrap();
                     }
                 }
             }
