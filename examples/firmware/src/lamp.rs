@@ -55,6 +55,7 @@ pub fn port() -> u16 {
 /// Runs the lamp over these connections, and ends the program with it. The argument `version` is 5 or 311.
 pub async fn run(spawner: Spawner, connector: &mut impl Connect) -> ! {
     spawner.spawn(lamp(MQTT.client()).expect("it is started once"));
+    spawner.spawn(watch(MQTT.client()).expect("it is started once"));
     spawner.spawn(telemetry(MQTT.client()).expect("it is started once"));
     let version = match args::number("version") {
         Some(311) => ProtocolVersion::V3_1_1,
@@ -78,6 +79,20 @@ pub async fn run(spawner: Spawner, connector: &mut impl Connect) -> ! {
         Err(failure) => {
             println!("gave up: {failure}");
             semihosting::process::exit(1)
+        }
+    }
+}
+
+/// Says how the connection is.
+#[embassy_executor::task]
+async fn watch(client: Mqtt) {
+    let mut last = Status::Connecting;
+    loop {
+        last = client.wait_for(|status| status != last && status != Status::Connecting).await;
+        match last {
+            Status::Connected { session_present } => println!("connected, session present: {session_present}"),
+            Status::Waiting(failure) => println!("waiting: {failure}"),
+            _ => return,
         }
     }
 }
