@@ -43,6 +43,7 @@ use tokio::sync::watch;
 use crate::client::Shutdown;
 use crate::error::Error;
 use crate::options::IntoOptions;
+use crate::payload::Source;
 use crate::statistics::Statistics;
 use crate::status::Status;
 use home::Home;
@@ -110,6 +111,24 @@ impl Client {
         Publish { inner: self.client.publish(topic, payload), home: &self.last.home }
     }
 
+    /// Publishes a payload that is read when it is sent; see [`Client::publish_from`](crate::Client::publish_from).
+    pub fn publish_from<'a>(&'a self, topic: impl Into<Cow<'a, str>>, source: impl Into<Source>) -> Publish<'a> {
+        Publish { inner: self.client.publish_from(topic, source), home: &self.last.home }
+    }
+
+    /// Publishes a value as JSON; see [`Client::publish_json`](crate::Client::publish_json).
+    ///
+    /// # Errors
+    /// [`Error::Json`]: the value cannot be told in JSON.
+    #[cfg(feature = "serde")]
+    pub fn publish_json<'a>(
+        &'a self,
+        topic: impl Into<Cow<'a, str>>,
+        value: &(impl serde::Serialize + ?Sized),
+    ) -> Result<Publish<'a>, Error> {
+        Ok(Publish { inner: self.client.publish_json(topic, value)?, home: &self.last.home })
+    }
+
     /// Subscribes to a filter: `wait` waits for the broker's answer, [`Subscribe::send`] until it is asked.
     pub fn subscribe<'a>(&'a self, filter: impl Into<Cow<'a, str>>, qos: QoS) -> Subscribe<'a> {
         Subscribe { inner: self.client.subscribe(filter, qos), client: self }
@@ -161,7 +180,10 @@ impl Client {
     ///
     /// ```no_run
     /// # fn f(client: mqtt_std::blocking::Client, router: mqtt_std::Router) -> Result<(), mqtt_std::Error> {
-    /// client.wait(router.run(client.as_async()))?
+    /// let requests = client.wait(client.as_async().requests())??;
+    /// let answer = client.wait(requests.request("pump/7/start", ""))??;
+    /// println!("{:?}", answer.payload());
+    /// client.wait(router.run(client.as_async()))? // until the client ends
     /// # }
     /// ```
     #[must_use]

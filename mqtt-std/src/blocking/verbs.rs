@@ -36,6 +36,7 @@ impl<'a> Publish<'a> {
         qos(qos: QoS);
         retain();
         message_expiry_interval(seconds: u32);
+        deadline(within: Duration);
         topic_alias(topic_alias: TopicAliasUse);
         payload_is_text();
         content_type(content_type: &'a str);
@@ -95,6 +96,12 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Takes the message back if it was never sent; see [`Receipt::cancel`](crate::Receipt::cancel).
+    #[allow(clippy::must_use_candidate)] // the outcome tells it too
+    pub fn cancel(&self) -> bool {
+        self.inner.cancel()
+    }
+
     /// Waits until the message is delivered, or cannot be any more.
     ///
     /// # Errors
@@ -127,8 +134,10 @@ impl<'a> Subscribe<'a> {
         retain_handling(retain_handling: RetainHandling);
         subscription_identifier(identifier: u32);
         capacity(messages: usize);
+        capacity_bytes(bytes: usize);
         acknowledge(acknowledge: Acknowledge);
         when_full(when_full: WhenFull);
+        streamed();
     }
 
     /// See [`Subscribe::and`](crate::Subscribe::and).

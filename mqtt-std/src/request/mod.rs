@@ -6,20 +6,21 @@ mod table;
 use core::fmt;
 use core::future::{Future, IntoFuture};
 use core::pin::{Pin, pin};
-use core::task::Poll;
+use core::task::{Poll, ready};
 use core::time::Duration;
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mqtt_core::{QoS, ReasonCode, TopicName};
+use mqtt_core::{Outcome, QoS, ReasonCode, TopicName};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::error::Error;
 use crate::message::Message;
-use crate::publish::{Delivered, Publish};
+use crate::publish::{Delivered, Publish, Receipt};
 use crate::status::Status;
 use crate::subscription::Subscription;
 use table::{Expected, Table};
@@ -237,8 +238,8 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Sets for how long the answer is waited for, from the first poll on; default: 30 s. The request itself expires by then too, as
-    /// Message Expiry Interval, rounded up to seconds.
+    /// Sets for how long the answer is waited for, from the first poll on; default: 30 s. By then the request is not sent any more,
+    /// and the broker is told so, in seconds rounded up, as its Message Expiry Interval.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -251,11 +252,12 @@ impl<'a> Request<'a> {
     }
 
     async fn answer(self) -> Result<Message, Error> {
-        let deadline = self.deadline;
-        tokio::time::timeout(deadline, self.exchange()).await.map_err(|_| Error::Timeout)?
+        let until = Instant::now().checked_add(self.deadline);
+        let Some(until) = until else { return self.exchange(None).await };
+        tokio::time::timeout_at(until, self.exchange(Some(until))).await.map_err(|_| Error::Timeout)?
     }
 
-    async fn exchange(self) -> Result<Message, Error> {
+    async fn exchange(self, until: Option<Instant>) -> Result<Message, Error> {
         let inner = &*self.requests.inner;
         let _room = inner.room.acquire().await.map_err(|_| Error::Closed)?;
         let mut expected = inner.table.expect()?;
@@ -268,44 +270,69 @@ impl<'a> Request<'a> {
             let topic = format!("{}{REQUEST}{}/{key:016x}", self.topic, inner.response_topic);
             client.publish(topic, self.payload)
         };
-        let seconds = self.deadline.as_millis().div_ceil(1_000).max(1);
-        let publish = publish.qos(self.qos).message_expiry_interval(u32::try_from(seconds).unwrap_or(u32::MAX));
+        let mut publish = publish.qos(self.qos);
+        if let Some(until) = until {
+            let left = until.saturating_duration_since(Instant::now());
+            let seconds = left.as_millis().div_ceil(1_000).max(1);
+            publish = publish.deadline(left).message_expiry_interval(u32::try_from(seconds).unwrap_or(u32::MAX));
+        }
         let publish = match self.change {
             Some(change) => change(publish),
             None => publish,
         };
-        sent_and_answered(publish, &mut expected).await
+        match sent_and_answered(publish, &mut expected).await {
+            Err(Error::NotDelivered(Outcome::Expired)) => Err(Error::Timeout),
+            answer => answer,
+        }
     }
 }
 
 /// Waits for the answer, which may be quicker than the acknowledgement, and no longer than there is hope for one.
 async fn sent_and_answered(publish: Publish<'_>, expected: &mut Expected<'_>) -> Result<Message, Error> {
-    let mut publishing = pin!(publish.into_future());
-    let mut published = false;
+    let mut sending = pin!(publish.send());
+    let mut request = Unanswered::default();
     core::future::poll_fn(|cx| {
         if let Poll::Ready(answer) = expected.poll(cx) {
             return Poll::Ready(answer);
         }
-        if !published {
-            match publishing.as_mut().poll(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Ready(Ok(Delivered::Acknowledged(answer))) if answer == ReasonCode::NO_MATCHING_SUBSCRIBERS => {
-                    return Poll::Ready(Err(Error::Rejected(answer)));
-                }
-                Poll::Ready(Ok(_)) => published = true,
+        if !request.is_accepted {
+            request.receipt = Some(ready!(sending.as_mut().poll(cx))?);
+            request.is_accepted = true;
+        }
+        let Some(receipt) = &mut request.receipt else { return Poll::Pending };
+        match ready!(Pin::new(receipt).poll(cx))? {
+            Delivered::Acknowledged(answer) if answer == ReasonCode::NO_MATCHING_SUBSCRIBERS => {
+                Poll::Ready(Err(Error::Rejected(answer)))
+            }
+            _ => {
+                request.receipt = None;
+                Poll::Pending
             }
         }
-        Poll::Pending
     })
     .await
+}
+
+/// A request that nobody waits for any more is taken back, if it was not sent.
+#[derive(Default)]
+struct Unanswered {
+    is_accepted: bool,
+    receipt: Option<Receipt>,
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(receipt) = &self.receipt {
+            receipt.cancel();
+        }
+    }
 }
 
 impl<'a> IntoFuture for Request<'a> {
     type Output = Result<Message, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
-    /// Sends the request and waits for the answer. Dropped half-way, the request is forgotten; it may be sent all the same.
+    /// Sends the request and waits for the answer. Dropped half-way, the request is forgotten, and not sent if it was not yet.
     ///
     /// Errors are those of [`Publish`]; [`Error::Rejected`] too when the broker says that nobody is there to
     /// answer (5.0, QoS 1 and 2); [`Error::Timeout`]: there is no answer in time.

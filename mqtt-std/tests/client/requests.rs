@@ -258,3 +258,28 @@ fn requests_go_on_after_the_connection_was_lost() {
         }
     });
 }
+
+#[test]
+fn a_request_that_is_dropped_before_it_is_sent_is_taken_back() {
+    run(async || {
+        for version in BOTH {
+            let peer = Peer::new(version).await;
+            let (client, mut link) = peer.connect(peer.options()).await;
+            let start = client.requests().response_topic("mine");
+            let (requests, _) = tokio::join!(start.into_future(), link.grant("mine/# q2"));
+            let requests = requests.unwrap();
+            drop(link);
+            status(&client, |status| !is_connected(status)).await;
+            let mut dropped = Box::pin(requests.request("pump", "dropped").into_future());
+            let mut waits = Box::pin(requests.request("pump", "waits").into_future());
+            assert!(poll(&mut dropped).is_pending() && poll(&mut waits).is_pending());
+            assert_eq!(requests.statistics().waiting, 2);
+            drop(dropped);
+            let mut link = peer.welcome(false).await;
+            link.grant("mine/# q2").await;
+            let line = link.receive().await;
+            assert!(line.starts_with("PUBLISH q1 ") && line.contains(" \"waits\""), "{line}");
+            assert_eq!(requests.statistics().waiting, 1);
+        }
+    });
+}
