@@ -1,16 +1,21 @@
 //! Whom TLS trusts and who it says we are, and each way in which that fails.
 
+use core::pin::Pin;
+use core::task::Poll;
 use std::fs;
 use std::sync::Arc;
 
 use mqtt_core::ErrorClass;
 use mqtt_std::transport::{Tls, TransportFault};
-use mqtt_std::{Cause, Client, Options, Status};
+use mqtt_std::{Cause, Client, Options, Run, Status};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig};
 
 use super::support::*;
 
@@ -171,6 +176,137 @@ fn a_server_without_tls_is_told_from_one_that_refuses() {
         let error = failure(options).await;
         // Mosquitto closes, or answers with MQTT.
         assert!(matches!(error.fault(), TransportFault::Tls | TransportFault::Io), "{error:?}");
+    });
+}
+
+/// A server of TLS that takes what it is offered, and tells it.
+struct TlsServer {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl TlsServer {
+    async fn start(issued: &Issued) -> Self {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let chain = vec![CertificateDer::from_pem_slice(&issued.chain).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(&issued.key).unwrap();
+        let mut config = builder.with_no_client_auth().with_single_cert(chain, key).unwrap();
+        config.alpn_protocols = vec![b"mqtt".to_vec()];
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self { listener, acceptor: Arc::new(config).into() }
+    }
+
+    /// A client with these options connects; what its handshake was, the name and the protocol that it asked for.
+    async fn connect(&self, options: Options) -> (HandshakeKind, Option<String>, Option<Vec<u8>>) {
+        let connect = tokio::spawn(Client::connect(options));
+        let (stream, _) = timeout(PATIENCE, self.listener.accept()).await.expect("nobody comes").unwrap();
+        let stream = self.acceptor.accept(stream).await.unwrap();
+        let connection = stream.get_ref().1;
+        let name = connection.server_name().map(str::to_owned);
+        let found = (connection.handshake_kind().unwrap(), name, connection.alpn_protocol().map(<[u8]>::to_vec));
+        let mut peer = Peer::new(stream, V5);
+        peer.welcome().await;
+        drop(connect.await.unwrap().unwrap());
+        found
+    }
+
+    fn options(&self) -> Options {
+        options(&format!("mqtts://127.0.0.1:{}", self.listener.local_addr().unwrap().port()))
+    }
+}
+
+#[test]
+fn the_server_is_asked_for_a_name_and_a_protocol() {
+    run(async || {
+        let authority = Authority::new("the authority");
+        let server = TlsServer::start(&authority.server("localhost")).await;
+        let tls = Tls::new().ca_pem(authority.pem.clone());
+        // An address is no name.
+        assert_eq!(server.connect(server.options().tls(tls.clone())).await, (HandshakeKind::Full, None, None));
+        let tls = tls.server_name("localhost").alpn(["x", "mqtt"]);
+        let (_, name, protocol) = server.connect(server.options().tls(tls.clone())).await;
+        assert_eq!((name.as_deref(), protocol.as_deref()), (Some("localhost"), Some(&b"mqtt"[..])));
+        // None in common.
+        let attempt = tokio::spawn(failure(server.options().tls(tls.alpn(["x"]))));
+        let (stream, _) = server.listener.accept().await.unwrap();
+        assert!(server.acceptor.accept(stream).await.is_err());
+        let error = attempt.await.unwrap();
+        assert!(error.fault() == TransportFault::Tls && error.to_string().contains("NoApplicationProtocol"), "{error}");
+    });
+}
+
+#[test]
+fn a_session_is_resumed_where_nothing_has_changed() {
+    run(async || {
+        let authority = Authority::new("the authority");
+        let server = TlsServer::start(&authority.server("localhost")).await;
+        let directory = std::env::temp_dir().join(format!("mqtt-std-tls-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("ca.pem");
+        fs::write(&path, &authority.pem).unwrap();
+        let options = server.options().tls(Tls::new().ca_file(&path));
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            kinds.push(server.connect(options.clone()).await.0);
+        }
+        // Whoever else is trusted now, trust begins anew.
+        fs::write(&path, [authority.pem.clone(), Authority::new("another").pem].concat()).unwrap();
+        kinds.push(server.connect(options).await.0);
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Full]);
+    });
+}
+
+/// Polls once, and waits until there is a reason to poll again, unless it is connected.
+async fn poll_until_woken(client: &Client, run: &mut Pin<Box<Run>>) {
+    let mut polled = false;
+    core::future::poll_fn(|cx| {
+        if polled {
+            return Poll::Ready(());
+        }
+        polled = true;
+        let _ = run.as_mut().poll(cx);
+        if client.status().borrow().is_connected() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+#[test]
+fn an_attempt_may_be_dropped_at_every_wait() {
+    run(async || {
+        let authority = Authority::new("the authority");
+        let server = TlsServer::start(&authority.server("localhost")).await;
+        let options = server.options().tls(Tls::new().ca_pem(authority.pem));
+        let TlsServer { listener, acceptor } = server;
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // Most hang up before the end.
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                tokio::spawn(async move {
+                    let _ = stream.read(&mut [0; 1024]).await;
+                    let _ = stream.write_all(&[0x20, 3, 0, 0, 0]).await;
+                    stream.read(&mut [0; 1024]).await
+                });
+            }
+        });
+        let mut waits = 0;
+        loop {
+            let (client, run) = Client::new(options.clone()).unwrap();
+            let mut run = Box::pin(run);
+            for _ in 0..waits {
+                if !client.status().borrow().is_connected() {
+                    timeout(PATIENCE, poll_until_woken(&client, &mut run)).await.expect("nothing goes on");
+                }
+            }
+            if client.status().borrow().is_connected() {
+                break;
+            }
+            drop(run);
+            assert!(matches!(*client.status().borrow(), Status::Closed { .. }));
+            waits += 1;
+        }
+        assert!(waits >= 3, "{waits}");
     });
 }
 

@@ -41,7 +41,7 @@ enum Close {
 }
 
 /// Heads are read so many bytes at a time, with what is behind them.
-const READ_SIZE: usize = 4 * 1024;
+const READ_SIZE: usize = 16 * 1024;
 
 /// A frame takes at most so many bytes of payload: they are copied, since they are masked.
 const WRITE_SIZE: usize = 64 * 1024;
@@ -94,6 +94,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                     let polled = Pin::new(&mut self.stream).poll_read(cx, &mut space);
                     let filled = space.filled().len();
                     self.input.truncate(start.saturating_add(filled));
+                    if self.input.is_empty() {
+                        // A client that waits needs no memory for that.
+                        self.input = BytesMut::new();
+                    }
                     ready!(polled)?;
                     if filled == 0 {
                         self.ended = true;
@@ -309,5 +313,106 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
         }
         ready!(this.poll_drain(cx))?;
         Pin::new(&mut this.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    fn pair(capacity: usize) -> (WebSocket<DuplexStream>, DuplexStream) {
+        let (near, far) = tokio::io::duplex(capacity);
+        (WebSocket::new(near, BytesMut::new()), far)
+    }
+
+    fn run(test: impl AsyncFnOnce()) {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test());
+    }
+
+    /// A frame's first byte and payload, from the client.
+    async fn receive(far: &mut DuplexStream) -> (u8, Vec<u8>) {
+        let (first, second) = (far.read_u8().await.unwrap(), far.read_u8().await.unwrap());
+        assert!((0x80..0x80 + 126).contains(&second), "it is masked and short");
+        let mask = far.read_u32().await.unwrap().to_be_bytes();
+        let mut payload = vec![0; usize::from(second - 0x80)];
+        far.read_exact(&mut payload).await.unwrap();
+        // One byte at a time, unlike the client.
+        payload.iter_mut().enumerate().for_each(|(at, byte)| *byte ^= mask[at % 4]);
+        (first, payload)
+    }
+
+    #[test]
+    fn the_parts_of_a_vectored_write_are_one_frame() {
+        run(async || {
+            let (mut near, mut far) = pair(1024);
+            assert!(near.is_write_vectored());
+            let parts = [&b""[..], b"a head of odd length", b"", b" and what is behind it"];
+            let written = near.write_vectored(&parts.map(IoSlice::new)).await.unwrap();
+            assert_eq!(written, parts.concat().len());
+            near.flush().await.unwrap();
+            assert_eq!(receive(&mut far).await, (0x82, parts.concat()));
+            assert_eq!(near.write(b"").await.unwrap(), 0);
+            near.write_all(b"x").await.unwrap();
+            assert_eq!(receive(&mut far).await, (0x82, b"x".to_vec()));
+        });
+    }
+
+    #[test]
+    fn a_frame_that_does_not_fit_at_once_is_finished_before_the_next_one() {
+        run(async || {
+            let (mut near, mut far) = pair(5);
+            let write = async {
+                near.write_all(b"first").await.unwrap();
+                near.write_all(b"second").await.unwrap();
+                near.shutdown().await.unwrap();
+                assert!(near.write(b"third").await.is_err());
+            };
+            let read = async {
+                assert_eq!(receive(&mut far).await, (0x82, b"first".to_vec()));
+                assert_eq!(receive(&mut far).await, (0x82, b"second".to_vec()));
+                assert_eq!(receive(&mut far).await, (0x88, 1000_u16.to_be_bytes().to_vec()));
+                assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+            };
+            tokio::join!(write, read);
+        });
+    }
+
+    #[test]
+    fn many_pings_are_answered_once() {
+        run(async || {
+            let (mut near, mut far) = pair(1 << 16);
+            for number in 0..100 {
+                far.write_all(&[0x89, 1, number]).await.unwrap();
+            }
+            far.write_all(&[0x82, 1, b'x']).await.unwrap();
+            assert_eq!(near.read_u8().await.unwrap(), b'x');
+            assert_eq!(receive(&mut far).await, (0x8a, vec![99]));
+        });
+    }
+
+    #[test]
+    fn the_end_of_the_stream_is_the_end() {
+        run(async || {
+            for bytes in [&[][..], &[0x82], &[0x82, 5, b'x']] {
+                let (mut near, mut far) = pair(64);
+                far.write_all(bytes).await.unwrap();
+                drop(far);
+                let mut read = Vec::new();
+                assert_eq!(near.read_to_end(&mut read).await.unwrap(), read.len());
+                assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
+            }
+        });
+    }
+
+    #[test]
+    fn masks_are_applied_to_every_length() {
+        for len in 0..40 {
+            let mut bytes = vec![0; len];
+            apply([1, 2, 3, 4], &mut bytes);
+            let expected: Vec<_> = [1, 2, 3, 4].into_iter().cycle().take(len).collect();
+            assert_eq!(bytes, expected);
+        }
     }
 }
