@@ -19,8 +19,8 @@
 //! Handlers by topic: [`Router`]. Requests and answers: [`Client::requests`]. Without `async`: [`blocking`]. One job with a client of
 //! its own: [`one_shot`].
 //!
-//! Every rule about MQTT is in the core; this crate moves bytes, waits and routes. What it has so far: TCP, publish at every
-//! QoS with receipts, bounded streams that push back to the broker, reconnecting with resubscription, wills, sessions.
+//! Every rule about MQTT is in the core; this crate moves bytes, waits and routes. [`transport`] has the ways to a
+//! broker: TCP, TLS, WebSocket, Unix sockets, proxies, and whatever else an application has.
 //!
 //! # What is logged
 //!
@@ -48,9 +48,23 @@
 //!
 //! # Features
 //!
+//! None is on by default; any go together.
+//!
+//! `tls`: `mqtts://` by rustls, see [`transport`]. The cryptography is the process's choice, or that of `tls-ring`
+//! or `tls-aws-lc`, which need a C compiler.
+//!
+//! `tls-psk`: TLS with a pre-shared key, by OpenSSL; needs its headers.
+//!
+//! `websocket`: `ws://`, and with one of those above `wss://`.
+//!
+//! `proxy`: SOCKS5, and HTTP's CONNECT.
+//!
 //! `metrics`: what a client counts, through the facade of that name.
+//!
 //! `scram`: enhanced authentication by SCRAM-SHA-256.
+//!
 //! `serde`: messages as JSON.
+//!
 //! `testkit`: links in memory, a broker in the process, a scripted one; for tests and demonstrations.
 
 mod answer;
