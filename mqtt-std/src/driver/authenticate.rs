@@ -17,10 +17,7 @@ use crate::status::Cause;
 impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     /// Lets the application's code say its word, if it is its turn; tells whether it said one. The lock is free while it speaks.
     pub(super) fn converse(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
-        let wanted = {
-            let state = self.shared.lock();
-            state.machine.is_connected() && !state.reauthentications.is_empty()
-        };
+        let wanted = core::mem::take(&mut self.reauthentication_wanted);
         let Some(talk) = &mut self.talk else {
             if wanted {
                 answer(&self.shared, || Err(UsageError::NoAuthentication.into()));

@@ -58,6 +58,7 @@ pub(crate) struct Link<T> {
     /// How long the server may take for its next word in a re-authentication.
     pub(super) answer_timeout: Duration,
     pub(super) talk: Option<Talk>,
+    pub(super) reauthentication_wanted: bool,
     watch: Watch,
     explanation: Option<Explanation>,
     connected_at: Option<tokio::time::Instant>,
@@ -104,6 +105,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             blocked_since: None,
             answer_timeout: options.answer_timeout,
             talk: options.talk,
+            reauthentication_wanted: false,
             watch: Watch::new(SystemTime::now(), tokio::time::Instant::now()),
             explanation: None,
             connected_at: None,
@@ -220,6 +222,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         state.resolve_outcomes();
         let end = self.check_end(&mut state);
         let lighter = state.load().is_lighter_than(load);
+        self.reauthentication_wanted = !state.reauthentications.is_empty() && state.machine.is_connected();
         let limits = *state.machine.limits();
         drop(state);
         if let Some(greeting) = self.announce.take() {

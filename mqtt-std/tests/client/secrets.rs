@@ -1,6 +1,6 @@
 //! What is printed has no secrets.
 
-use mqtt_std::{Client, Options};
+use mqtt_std::{Client, Credentials, Options};
 
 use super::support::*;
 
@@ -19,6 +19,24 @@ fn no_password_is_shown() {
         let error = Client::connect(options).await.unwrap_err();
         let publish = client.publish("t", "x");
         let shown = format!("{client:?} {waiting:?} {error:?} {error} {publish:?}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+
+        let credentials = Credentials::new("alice").password("s3cret");
+        let shown = format!("{credentials:?}");
+        assert!(!shown.contains("s3cret") && shown.contains("alice"), "{shown}");
+        let options = nobody.options().credentials(move |_| {
+            let credentials = credentials.clone();
+            async move { Ok::<_, std::io::Error>(credentials) }
+        });
+        #[cfg(feature = "scram")]
+        let options = {
+            let user = mqtt_std::authentication::ScramSha256::new("alice", "s3cret");
+            assert!(!format!("{user:?}").contains("s3cret"));
+            options.authenticator(user)
+        };
+        let client = Client::connect_retrying(options.clone()).unwrap();
+        let waiting = status(&client, is_waiting).await;
+        let shown = format!("{options:?} {client:?} {waiting:?}");
         assert!(!shown.contains("s3cret"), "{shown}");
 
         // As bytes neither.

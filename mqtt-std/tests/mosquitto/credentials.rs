@@ -1,6 +1,10 @@
 //! User names and passwords.
 
-use mqtt_std::{Client, ConnectionError, Error, Options, Outcome, QoS, ReasonCode, Status};
+use std::sync::{Arc, Mutex};
+
+use mqtt_std::{
+    Client, ConnectionError, Credentials, CredentialsRequest, Error, Options, Outcome, QoS, ReasonCode, Status,
+};
 
 use super::support::*;
 
@@ -41,6 +45,26 @@ fn a_wrong_password_is_told_and_not_tried_again() {
             assert!(matches!(client.publish("t", "x").await, Err(Error::Closed)));
         }
         assert_eq!(broker.count_at_end("New connection from"), 6, "each once");
+    });
+}
+
+#[test]
+fn a_provider_that_has_the_right_password_later_connects_then() {
+    run(ALL, Config::CREDENTIALS, async |broker, version| {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let questions = Arc::clone(&asked);
+        let options = options(broker.port(), version, "client").credentials(move |request: CredentialsRequest| {
+            let mut questions = questions.lock().unwrap();
+            questions.push(request.refused);
+            let password = if questions.len() < 3 { "expired" } else { "secret" };
+            async move { Ok::<_, Error>(Credentials::new("alice").password(password)) }
+        });
+        let client = Client::connect_retrying(options).unwrap();
+        client.publish("t", "x").qos(QoS::AtLeastOnce).await.unwrap();
+        let asked = core::mem::take(&mut *asked.lock().unwrap());
+        assert_eq!(asked.len(), 3);
+        assert!(asked[0].is_none() && asked[1..].iter().all(Option::is_some), "{asked:?}");
+        end(client).await;
     });
 }
 

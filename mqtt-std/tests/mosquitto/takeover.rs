@@ -24,3 +24,23 @@ fn the_first_of_two_clients_with_one_identifier_does_not_fight() {
         assert_eq!(broker.count_at_end("New connection from"), 2);
     });
 }
+
+#[test]
+fn two_clients_with_one_identifier_find_out_and_slow_down() {
+    run(BOTH, Config::PLAIN, async |broker, version| {
+        let brisk = Backoff::new().minimum(20).maximum(2_000).slow_minimum(20);
+        let options = || options(broker.port(), version, "client").backoff(brisk);
+        let (one, two) = (Client::connect(options()).await.unwrap(), Client::connect(options()).await.unwrap());
+        let found = |status: &Status| matches!(status, Status::Waiting { error: Cause::TakenOver { .. }, .. });
+        for client in [&one, &two] {
+            status(client, found).await;
+        }
+        // They do not fight as fast as they can: each attempt lasts longer than the one before, in the mean.
+        let slow = |status: &Status| matches!(status, Status::Waiting { attempt, .. } if *attempt >= 5);
+        status(&one, slow).await;
+        end(one).await;
+        // Alone it has its peace.
+        two.publish("t", "x").qos(QoS::AtLeastOnce).await.unwrap();
+        end(two).await;
+    });
+}
