@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use mqtt_core::{Event, Framing, Instant, Property, ProtocolVersion, ReceiveError};
+use mqtt_core::{Event, Framing, Input as Framed, Instant, Property, ProtocolVersion, ReceiveError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Sleep, timeout, timeout_at};
 
@@ -255,6 +255,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     break;
                 }
             }
+            if let Framed::PublishPayload { bytes, last: true } = input {
+                if !state.may_end_inbound(now, bytes) {
+                    self.framing = before;
+                    break;
+                }
+            }
             let State {
                 inbound,
                 machine,
@@ -302,11 +308,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                         inbound.push(bytes, later);
                     }
                 }
-                Ok(Some(Event::MessageEnds { fragment, acknowledgement, .. })) => {
+                Ok(Some(Event::MessageEnds { fragment, acknowledgement, record })) => {
                     if let Some(inbound) = inbound {
-                        inbound.push(fragment, later);
+                        inbound.end(fragment, later);
                     }
-                    state.end_inbound(&self.shared, acknowledgement);
+                    state.end_inbound(&self.shared, now, acknowledgement, record);
                 }
                 Ok(Some(Event::Published { packet_identifier, reason_code, properties })) => {
                     if let Some(durable) = durable {

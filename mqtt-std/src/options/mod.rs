@@ -198,11 +198,12 @@ impl Options {
     /// Keeps the session in a store, so that it outlives the program, also one that is killed; default: none.
     ///
     /// What is published at QoS 1 and 2 is accepted when it is in the store, and goes on being sent by the next client with
-    /// this store; what is read from a [source](crate::Client::publish_from) only as long as this one lives. A message at QoS 2 is
-    /// handed over when it is in the store, and gone from there when it is [acknowledged](crate::Acknowledge), at the
+    /// this store; what is read from a [source](crate::Client::publish_from) is found again by [`sources`](Self::sources). A
+    /// message at QoS 2 is handed over when it is in the store, and gone from there when it is [acknowledged](crate::Acknowledge), at the
     /// earliest when it is taken from its stream. One that was not comes again first, to the stream that matches,
     /// [redelivered](crate::Message::redelivered) and with its [number](crate::Message::delivery_number). At QoS 1 that is the broker's
-    /// affair, as always. Messages are kept whole: [`streaming`](Self::streaming) has no effect.
+    /// affair, as always. A [streamed](crate::Subscribe::streamed) message is not stored: at QoS 2 it counts as received once it was
+    /// read and acknowledged, and nothing else arrives before that; until then it comes again as a new one.
     ///
     /// It implies [`keep_session`](Self::keep_session), and needs a Client Identifier of its own or a store that has one. The store
     /// is read when the client is made. It is that client's: another one made from a copy of these options does not get it.
@@ -290,12 +291,12 @@ impl Options {
             .session_expiry_interval(self.session_expiry_interval)
             .keep_session(self.keep_session)
             .keep_alive(self.keep_alive)
-            .streaming(self.streaming && self.store.is_none())
+            .streaming(self.streaming)
             .receive_maximum(self.in_flight)
             .request_response_information(self.request_response_information)
             // Once the streams have taken them.
             .acknowledge(Acknowledge::ByApplication);
-        if !self.streaming || !self.store.is_none() {
+        if !self.streaming {
             options = options.maximum_packet_size(self.maximum_packet_size);
         }
         options.user_name = self.user_name.as_deref();

@@ -19,6 +19,11 @@ pub(crate) struct Inbound {
     readers: Vec<Reader>,
     /// Some stream got it.
     claimed: bool,
+    /// With a store at QoS 2: its last byte counts as received once all have read it and agree, because its record, which has
+    /// no payload, says that they have it.
+    confirms_first: bool,
+    /// All bytes are with the readers.
+    ended: bool,
     /// Somebody was to acknowledge it by hand, and did not take it.
     withheld: bool,
     /// A kept session's message may come before its stream, and waits for it until then.
@@ -47,8 +52,18 @@ pub(crate) struct Lost {
 }
 
 impl Inbound {
-    pub(crate) const fn new(head: Message, length: u32, early_until: Option<Instant>) -> Self {
-        Self { head, length, readers: Vec::new(), claimed: false, withheld: false, early_until, held_until: None }
+    pub(crate) const fn new(head: Message, length: u32, early_until: Option<Instant>, confirms_first: bool) -> Self {
+        Self {
+            head,
+            length,
+            readers: Vec::new(),
+            confirms_first,
+            ended: false,
+            claimed: false,
+            withheld: false,
+            early_until,
+            held_until: None,
+        }
     }
 
     pub(crate) fn topic(&self) -> &str {
@@ -58,6 +73,19 @@ impl Inbound {
     /// What it counts as.
     pub(crate) fn traffic(&self) -> (QoS, u64) {
         (self.head.qos(), u64::from(self.length))
+    }
+
+    pub(crate) const fn head(&self) -> &Message {
+        &self.head
+    }
+
+    pub(crate) const fn confirms_first(&self) -> bool {
+        self.confirms_first
+    }
+
+    /// Tells whether somebody who was to acknowledge it by hand did not want it.
+    pub(crate) const fn is_withheld(&self) -> bool {
+        self.withheld
     }
 
     /// Tells whether it is for some stream.
@@ -103,7 +131,8 @@ impl Inbound {
                     }
                 }
             }
-            match reader.pipe.room(driver) {
+            let room = if self.ended { reader.pipe.rest(driver) } else { reader.pipe.room(driver) };
+            match room {
                 Room::Free => {}
                 Room::Full if overdue && brought_again && reader.queue.when_full() == WhenFull::Disconnect => {
                     (held, lost.overrun) = (true, true);
@@ -142,7 +171,18 @@ impl Inbound {
         }
     }
 
-    /// The last byte is here.
+    /// The last bytes, once.
+    pub(crate) fn end(&mut self, bytes: &[u8], later: &mut Later) {
+        if core::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.push(bytes, later);
+        for reader in &self.readers {
+            reader.pipe.fail(End::Whole, later);
+        }
+    }
+
+    /// The message is received.
     pub(crate) fn finish(
         self,
         shared: &Arc<Shared>,

@@ -116,6 +116,19 @@ impl Pipe {
         }
     }
 
+    /// As [`room`](Self::room) when all is here: `Free` once it was read, and by hand agreed to.
+    pub(crate) fn rest(&self, driver: Option<&Waker>) -> Room {
+        let mut inner = self.lock();
+        if inner.unread == 0 && (!inner.by_hand || matches!(inner.answer, Answer::Agreed(_))) {
+            Room::Free
+        } else if inner.gone {
+            Room::Gone
+        } else {
+            inner.driver = driver.cloned();
+            Room::Full
+        }
+    }
+
     /// Puts in what arrived, however full it is.
     pub(crate) fn push(&self, piece: &Bytes, later: &mut Later) {
         let mut inner = self.lock();
@@ -138,10 +151,14 @@ impl Pipe {
         let mut inner = self.lock();
         inner.driver = driver.cloned();
         if let Some(ticket) = ticket.cloned() {
+            let all_read = inner.unread == 0;
             inner.answer = match inner.answer {
-                _ if !inner.by_hand => Answer::Taken(ticket),
+                // It comes back at once.
+                Answer::Agreed(_) if all_read => Answer::Agreed(None),
                 Answer::Agreed(_) => Answer::Agreed(Some(Hand::new(shared, ticket))),
-                _ => Answer::ByHand(Hand::new(shared, ticket)),
+                _ if inner.by_hand => Answer::ByHand(Hand::new(shared, ticket)),
+                _ if all_read => Answer::None,
+                _ => Answer::Taken(ticket),
             };
         }
         inner.end = Some(End::Whole);
@@ -224,7 +241,14 @@ impl ReadEnd {
                 drop(inner);
                 hand.acknowledge()
             }
-            Answer::None if inner.end.is_none() => Ok(()),
+            Answer::None if matches!(inner.end, None | Some(End::Whole)) => {
+                let driver = inner.driver.take();
+                drop(inner);
+                if let Some(driver) = driver {
+                    driver.wake();
+                }
+                Ok(())
+            }
             answer => {
                 inner.answer = answer;
                 Err(Stale)
@@ -276,7 +300,11 @@ impl Drop for ReadEnd {
         let (pieces, answer, driver) = {
             let mut inner = self.pipe.lock();
             inner.gone = true;
-            let answer = core::mem::replace(&mut inner.answer, Answer::None);
+            let agreed = match &inner.answer {
+                Answer::Agreed(None) => Answer::Agreed(None),
+                _ => Answer::None,
+            };
+            let answer = core::mem::replace(&mut inner.answer, agreed);
             (core::mem::take(&mut inner.pieces), answer, inner.driver.take())
         };
         drop((pieces, answer));

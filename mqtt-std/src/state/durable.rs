@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use mqtt_core::{
-    Acknowledgement, DeliveryNumber, Instant, Message as Received, PacketIdentifier, QoS, Record, RecordedMessage,
-    TopicName,
+    Acknowledgement, DeliveryNumber, Instant, Message as Received, PacketIdentifier, QoS, Record, RecordTicket,
+    RecordedMessage, TopicName,
 };
 use tokio::sync::oneshot;
 
@@ -207,6 +207,17 @@ impl Durable {
             }
             // It was decoded from the same fields.
             Err(error) => tracing::error!(%error, "a record cannot be encoded"),
+        }
+    }
+
+    /// A message at QoS 2 was read by the application as it arrived: that it has it is all there is to record.
+    pub(crate) fn streamed(&mut self, ticket: RecordTicket, token: Acknowledgement, head: &Message) {
+        self.latest = ticket.number();
+        let Ok(topic) = TopicName::new(head.topic()) else { return };
+        let message = RecordedMessage { topic, retain: head.retain(), properties: head.properties(), payload: &[] };
+        let (delivery, packet_identifier) = (token.delivery_number(), token.packet_identifier());
+        if let Err(error) = self.journal.push(ticket, &Record::Received { delivery, packet_identifier, message }) {
+            tracing::error!(%error, "a record cannot be encoded");
         }
     }
 

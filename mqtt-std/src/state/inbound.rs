@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mqtt_core::{Acknowledgement, Instant, QoS};
+use mqtt_core::{Acknowledgement, Instant, QoS, ReasonCode, RecordTicket};
 
 use super::{Shared, State};
 use crate::delivery::{Interest, Queue};
@@ -14,7 +14,8 @@ impl State {
     pub(crate) fn begin_inbound(&mut self, now: Instant, head: Message, length: u32, queues: &[Arc<Queue>]) {
         let may_wait = head.qos() != QoS::AtMostOnce && queues.is_empty();
         let early = if may_wait { self.early.until(now) } else { None };
-        let mut inbound = Inbound::new(head, length, early);
+        let confirms_first = self.durable.is_some() && head.qos() == QoS::ExactlyOnce;
+        let mut inbound = Inbound::new(head, length, early, confirms_first);
         for queue in queues.iter().filter(|queue| queue.is_streamed()) {
             inbound.offer(Arc::clone(queue));
         }
@@ -52,11 +53,37 @@ impl State {
         self.machine.set_reading(now, free);
     }
 
-    /// The last byte is here.
-    pub(crate) fn end_inbound(&mut self, shared: &Arc<Shared>, acknowledgement: Option<Acknowledgement>) {
-        // Without a reader it comes back at once.
-        let ticket = acknowledgement.map(|token| self.tickets.give(Some(token), 0));
+    /// The last bytes are here: tells whether the machine may know of it. With a store at QoS 2 the readers come first.
+    pub(crate) fn may_end_inbound(&mut self, now: Instant, bytes: &[u8]) -> bool {
+        let Some(inbound) = self.inbound.as_mut().filter(|inbound| inbound.confirms_first()) else { return true };
+        inbound.end(bytes, &mut self.later);
+        self.settle_inbound(now);
+        let Some(inbound) = &self.inbound else { return true };
+        let (withheld, held) = (inbound.is_withheld(), inbound.held_until().is_some());
+        // Somebody did not want it, so that it has to come again: there is no other way to leave it unanswered.
+        self.overrun |= withheld && self.machine.is_connected();
+        !withheld && !held
+    }
+
+    /// The message is received.
+    pub(crate) fn end_inbound(
+        &mut self,
+        shared: &Arc<Shared>,
+        now: Instant,
+        acknowledgement: Option<Acknowledgement>,
+        record: Option<RecordTicket>,
+    ) {
         let Some(inbound) = self.inbound.take() else { return };
+        let ticket = match (record, acknowledgement, &mut self.durable) {
+            (Some(record), Some(token), Some(durable)) => {
+                durable.streamed(record, token, inbound.head());
+                let _ = self.machine.acknowledge(token, ReasonCode::SUCCESS);
+                self.take_record(now);
+                None
+            }
+            // Without a reader it comes back at once.
+            _ => acknowledgement.map(|token| self.tickets.give(Some(token), 0)),
+        };
         if inbound.is_claimed() {
             let (qos, bytes) = inbound.traffic();
             self.statistics.received(qos, bytes);

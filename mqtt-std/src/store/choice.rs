@@ -22,10 +22,6 @@ impl StoreChoice {
         Self::Given(Arc::new(Mutex::new(Some(Box::new(store)))))
     }
 
-    pub(crate) const fn is_none(&self) -> bool {
-        matches!(self, Self::None)
-    }
-
     /// The store, for one client.
     pub(crate) fn open(&self) -> Result<Option<Box<dyn Store>>, StoreError> {
         match self {

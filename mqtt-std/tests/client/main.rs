@@ -33,6 +33,7 @@ mod secrets;
 mod servers;
 mod shutting_down;
 mod statuses;
+mod streaming_durable;
 mod streaming_in;
 mod streaming_out;
 mod streams;
