@@ -43,6 +43,7 @@ use mqtt_core::QoS;
 use crate::delivery::Acknowledge;
 use crate::message::Message;
 use crate::request::REQUEST;
+use crate::subscribe::Subscribe;
 use handler::{Call, Handler};
 use pattern::Pattern;
 
@@ -72,8 +73,12 @@ pub struct Router {
     /// `None`: one.
     concurrency: Option<NonZeroUsize>,
     acknowledge: Mode,
+    change: Option<Arc<Change>>,
     counters: Arc<Counters>,
 }
+
+/// Sets options of the subscription.
+type Change = dyn for<'a> Fn(Subscribe<'a>) -> Subscribe<'a> + Send + Sync;
 
 /// Who acknowledges messages.
 #[derive(Clone, Copy, Debug)]
@@ -192,6 +197,21 @@ impl Router {
     #[must_use]
     pub const fn first_match(mut self) -> Self {
         self.first_match = true;
+        self
+    }
+
+    /// Sets options of the subscription that the router makes, those for [`capacity`](Subscribe::capacity) or
+    /// [`no_local`](Subscribe::no_local), for instance. When messages are acknowledged is for the router to say.
+    ///
+    /// ```
+    /// let router = mqtt_std::Router::new().subscribe_with(|subscribe| subscribe.no_local().capacity(16));
+    /// ```
+    #[must_use]
+    pub fn subscribe_with(
+        mut self,
+        change: impl for<'a> Fn(Subscribe<'a>) -> Subscribe<'a> + Send + Sync + 'static,
+    ) -> Self {
+        self.change = Some(Arc::new(change));
         self
     }
 

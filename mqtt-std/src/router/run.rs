@@ -18,6 +18,7 @@ use crate::client::Client;
 use crate::delivery::Acknowledge;
 use crate::error::Error;
 use crate::message::Message;
+use crate::subscribe::Subscribe;
 use crate::subscription::Subscription;
 
 impl Router {
@@ -47,11 +48,12 @@ impl Router {
         let mut streams = Vec::new();
         let mut filters = self.filters().into_iter();
         if let Some((first, qos)) = filters.next() {
-            let subscribe = client.subscribe(first, qos).acknowledge(acknowledge);
-            streams.push(filters.fold(subscribe, |subscribe, (filter, qos)| subscribe.and(filter, qos)).await?);
+            let subscribe = client.subscribe(first, qos);
+            let subscribe = filters.fold(subscribe, |subscribe, (filter, qos)| subscribe.and(filter, qos));
+            streams.push(self.changed(subscribe).acknowledge(acknowledge).await?);
         }
         if self.fallback.is_some() {
-            streams.push(client.listen_unmatched().acknowledge(acknowledge).await?);
+            streams.push(self.changed(client.listen_unmatched()).acknowledge(acknowledge).await?);
         }
         let table = Table {
             client: client.clone(),
@@ -66,6 +68,13 @@ impl Router {
         };
         let concurrency = self.concurrency.map_or(1, NonZeroUsize::get);
         Ok(Routing { streams, next: 0, table: Arc::new(table), concurrency })
+    }
+
+    fn changed<'a>(&self, subscribe: Subscribe<'a>) -> Subscribe<'a> {
+        match &self.change {
+            Some(change) => change(subscribe),
+            None => subscribe,
+        }
     }
 
     /// What to subscribe to: not what another filter covers, because a broker may send a message once for each. The QoS is the

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use mqtt_std::blocking::{Client, Subscription};
 use mqtt_std::testkit::{Broker, BrokerOptions};
-use mqtt_std::{Error, Message, Options, Outcome, ProtocolVersion, QoS, Status};
+use mqtt_std::{Error, Message, Options, Outcome, ProtocolVersion, QoS, Router, Status};
 use tokio::runtime::{Builder, Runtime};
 
 use super::support::*;
@@ -189,6 +189,56 @@ fn many_threads_share_a_client_and_a_shutdown_ends_them_all() {
         client.shutdown(LONG).unwrap();
         for thread in threads {
             assert_eq!(thread.join().unwrap(), 20);
+        }
+    });
+}
+
+fn tight(options: Options) -> Options {
+    options.in_flight(1).queue(1).stream_capacity(1).stall_timeout(LONG)
+}
+
+#[test]
+fn every_message_can_be_forwarded_from_the_receive_loop_and_from_a_handler() {
+    // traps C3, C4
+    bounded(|| {
+        const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+        let elsewhere = Elsewhere::new();
+        for version in BOTH {
+            let forwarder = Client::connect(tight(options(elsewhere.broker(), version, "forwarder"))).unwrap();
+            let outside = Client::connect(options(elsewhere.broker(), version, "outside")).unwrap();
+            for qos in QOS {
+                let mut inside = forwarder.subscribe("in", qos).wait().unwrap();
+                let mut forwarded = outside.subscribe("out", qos).wait().unwrap();
+                for number in 0..20 {
+                    drop(outside.publish("in", number.to_string()).qos(qos).send().unwrap());
+                }
+                for number in 0..20 {
+                    let message = in_time(&mut inside).unwrap();
+                    forwarder.publish("out", message.payload_bytes()).qos(qos).wait().unwrap();
+                    assert_eq!(line(&in_time(&mut forwarded).unwrap()), format!("out {number}"), "{qos:?}");
+                }
+            }
+            // A handler on this thread may block it.
+            let mut forwarded = outside.subscribe("out/+", QoS::ExactlyOnce).wait().unwrap();
+            let publisher = forwarder.clone();
+            let router = Router::new().on_sync(("in/{n}", QoS::ExactlyOnce), move |message, captures| {
+                let topic = format!("out/{}", captures.get("n").unwrap_or_default());
+                publisher.publish(topic, message.payload_bytes()).qos(QoS::ExactlyOnce).wait().map(drop)
+            });
+            let routing = forwarder.wait(router.unwrap().subscribe(forwarder.as_async())).unwrap().unwrap();
+            for number in 0..20 {
+                drop(outside.publish(format!("in/{number}"), "x").qos(QoS::ExactlyOnce).send().unwrap());
+            }
+            let over = forwarder.clone();
+            let reader = std::thread::spawn(move || {
+                let lines: Vec<_> = (0..20).map(|_| line(&in_time(&mut forwarded).unwrap())).collect();
+                over.shutdown(LONG).unwrap();
+                outside.shutdown(LONG).unwrap();
+                lines
+            });
+            forwarder.wait(routing.run()).unwrap();
+            let expected: Vec<_> = (0..20).map(|number| format!("out/{number} x")).collect();
+            assert_eq!(reader.join().unwrap(), expected);
         }
     });
 }

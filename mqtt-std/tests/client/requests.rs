@@ -283,3 +283,18 @@ fn a_request_that_is_dropped_before_it_is_sent_is_taken_back() {
         }
     });
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn requests_and_answers_may_be_json() {
+    run(async || {
+        let broker = broker().await;
+        let responder = responder(&broker, V5).await;
+        let client = connect(&broker, V5, "client").await;
+        let requests = client.requests().await.unwrap();
+        let answer = requests.request_json("echo/x", &[17.5, 18.0]).unwrap().await.unwrap();
+        assert_eq!(answer.json::<Vec<f64>>().unwrap(), [17.5, 18.0]);
+        end(client).await;
+        end(responder).await;
+    });
+}

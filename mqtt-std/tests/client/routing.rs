@@ -346,3 +346,62 @@ fn what_no_pattern_matches_falls_back() {
         let (_, ()) = tokio::join!(client.shutdown(Duration::ZERO), routing.run());
     });
 }
+
+#[test]
+fn a_message_whose_handler_outlives_the_connection_comes_again() {
+    // trap C5
+    run(async || {
+        for version in BOTH {
+            let peer = Peer::new(version).await;
+            let (client, mut link) = peer.connect(peer.options()).await;
+            let (began, mut begun) = mpsc::unbounded_channel();
+            let router = Router::new().acknowledge_handled(OnFailure::Reject).on("in", move |message, _| {
+                let (finish, finished) = oneshot::channel::<()>();
+                began.send((message.dup(), finish)).unwrap();
+                async move { drop(finished.await) }
+            });
+            let router = router.unwrap();
+            let (routing, _) = tokio::join!(router.subscribe(&client), link.grant("in q1"));
+            tokio::spawn(routing.unwrap().run());
+            link.publish("in", QoS::AtLeastOnce, 1, "x").await;
+            let (dup, finish) = begun.recv().await.unwrap();
+            assert!(!dup);
+            drop(link);
+            let mut link = peer.welcome(version == V5).await;
+            if version == V3 {
+                link.grant("in q1").await;
+            }
+            link.publish_again("in", QoS::AtLeastOnce, 1, "x").await;
+            until(|| client.statistics().received == 2).await;
+            drop(finish);
+            let (dup, finish) = begun.recv().await.unwrap();
+            assert!(dup);
+            others().await;
+            link.expect_nothing();
+            drop(finish);
+            link.expect("PUBACK #1").await;
+            assert_eq!(router.statistics().handled, 2);
+        }
+    });
+}
+
+#[test]
+fn the_subscription_of_a_router_has_options() {
+    run(async || {
+        let broker = broker().await;
+        let client = connect(&broker, V5, "client").await;
+        let other = connect(&broker, V5, "other").await;
+        let lines = Lines::default();
+        let called = lines.clone();
+        let router = Router::new()
+            .subscribe_with(|subscribe| subscribe.no_local())
+            .on_sync("t", move |message, _| called.push(line(&message)))
+            .unwrap();
+        start(router, &client).await;
+        client.publish("t", "own").qos(QoS::AtLeastOnce).await.unwrap();
+        other.publish("t", "other").qos(QoS::AtLeastOnce).await.unwrap();
+        lines.are(&["t other"]).await;
+        end(client).await;
+        end(other).await;
+    });
+}
