@@ -487,5 +487,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 }
 
 fn io_cause(error: std::io::Error) -> Cause {
-    Cause::Transport(error.into())
+    match error.kind() {
+        // TLS without the last word that it should have: what MQTT misses, it misses anyhow.
+        std::io::ErrorKind::UnexpectedEof => Cause::ConnectionLost,
+        _ => Cause::Transport(error.into()),
+    }
 }

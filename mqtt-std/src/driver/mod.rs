@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::state::Shared;
 use crate::status::{Cause, Explanation, Status};
-use crate::transport::Server;
+use crate::transport::{Server, TransportFault};
 
 pub(crate) struct Driver {
     shared: Arc<Shared>,
@@ -239,7 +239,11 @@ impl Driver {
     fn other_version(&self, cause: &Cause, accepted: bool) -> Option<ProtocolVersion> {
         let attempt = match cause {
             Cause::Connection(ConnectionError::Refused(reason)) => Attempt::Refused(*reason),
-            Cause::ConnectionLost | Cause::Transport(_) if self.dialled && !accepted => Attempt::ClosedWithoutConnack,
+            Cause::ConnectionLost if self.dialled && !accepted => Attempt::ClosedWithoutConnack,
+            // What else ends a transport has nothing to do with the version.
+            Cause::Transport(error) if self.dialled && !accepted && error.fault() == TransportFault::Io => {
+                Attempt::ClosedWithoutConnack
+            }
             _ => return None,
         };
         self.options.fallback.next_version(self.servers.version(), attempt)

@@ -258,6 +258,24 @@ fn a_session_is_resumed_where_nothing_has_changed() {
     });
 }
 
+#[test]
+fn a_server_that_hangs_up_without_a_word_has_hung_up() {
+    run(async || {
+        let authority = Authority::new("the authority");
+        let server = TlsServer::start(&authority.server("localhost")).await;
+        let options = server.options().tls(Tls::new().ca_pem(authority.pem));
+        let connect = tokio::spawn(Client::connect(options));
+        let (stream, _) = server.listener.accept().await.unwrap();
+        let mut peer = Peer::new(server.acceptor.accept(stream).await.unwrap(), V5);
+        peer.welcome().await;
+        let client = connect.await.unwrap().unwrap();
+        let (stream, _) = peer.stream.into_inner();
+        drop(stream);
+        let lost = |status: &Status| matches!(status, Status::Waiting { error: Cause::ConnectionLost, .. });
+        timeout(PATIENCE, client.status().wait_for(lost)).await.expect("it stays").unwrap();
+    });
+}
+
 /// Polls once, and waits until there is a reason to poll again, unless it is connected.
 async fn poll_until_woken(client: &Client, run: &mut Pin<Box<Run>>) {
     let mut polled = false;

@@ -380,6 +380,41 @@ mod tests {
     }
 
     #[test]
+    fn frames_of_any_length_need_little_memory() {
+        run(async || {
+            let (mut near, mut far) = pair(1 << 16);
+            let len = 20 << 20;
+            let server = async {
+                let head = [&[0x82, 127][..], &u64::try_from(len).unwrap().to_be_bytes()].concat();
+                far.write_all(&head).await.unwrap();
+                for _ in 0..len >> 16 {
+                    far.write_all(&[7; 1 << 16]).await.unwrap();
+                }
+                let mut sink = vec![0; 1 << 16];
+                while far.read(&mut sink).await.unwrap() > 0 {}
+            };
+            let client = async {
+                let mut left = len;
+                let mut buffer = vec![0; 1 << 16];
+                while left > 0 {
+                    let read = near.read(&mut buffer).await.unwrap();
+                    assert!(read > 0 && buffer[..read].iter().all(|byte| *byte == 7));
+                    assert!(near.input.capacity() <= 2 * READ_SIZE, "{}", near.input.capacity());
+                    left -= read;
+                }
+                for _ in 0..100 {
+                    near.write_all(&buffer).await.unwrap();
+                    assert!(near.output.capacity() <= 2 * WRITE_SIZE, "{}", near.output.capacity());
+                }
+                near.flush().await.unwrap();
+                assert!(near.output.capacity() <= KEPT_SIZE, "{}", near.output.capacity());
+                drop(near);
+            };
+            tokio::join!(server, client);
+        });
+    }
+
+    #[test]
     fn many_pings_are_answered_once() {
         run(async || {
             let (mut near, mut far) = pair(1 << 16);
