@@ -62,6 +62,7 @@ fn no_prefix_of_a_packet_is_a_packet() {
     }
 }
 
+// trap L11
 #[test]
 fn a_packet_that_says_it_is_shorter_is_refused_unless_the_rest_may_be_left_out() {
     for sample in samples() {
@@ -136,6 +137,7 @@ fn auth_does_not_exist_before_5_0() {
     }
 }
 
+// trap L15
 #[test]
 fn a_buffer_too_small_says_what_is_needed_and_stays_as_it_was() {
     for sample in samples() {
@@ -151,6 +153,7 @@ fn a_buffer_too_small_says_what_is_needed_and_stays_as_it_was() {
     }
 }
 
+// trap L15
 #[test]
 fn a_larger_buffer_is_written_at_its_start_only() {
     for sample in samples() {
@@ -162,6 +165,7 @@ fn a_larger_buffer_is_written_at_its_start_only() {
     }
 }
 
+// trap L9
 #[test]
 fn pings_have_nothing_behind_their_fixed_header() {
     for &version in ALL {

@@ -24,7 +24,7 @@ fn decodes(version: ProtocolVersion, sender: Sender, first: u8, body: &[u8]) -> 
     Packet::decode(version, sender, &packet(first, body)).is_ok()
 }
 
-// [v3 MQTT-2.2.2-2] [v5 MQTT-2.1.3-1] [v3 v5 MQTT-3.6.1-1] [v5 MQTT-3.14.1-1] [v5 MQTT-3.15.1-1]
+// trap L9; [v3 MQTT-2.2.2-2] [v5 MQTT-2.1.3-1] [v3 v5 MQTT-3.6.1-1] [v5 MQTT-3.14.1-1] [v5 MQTT-3.15.1-1]
 #[test]
 fn flags_that_do_not_belong_to_the_packet_type() {
     for number in (1..=15_u8).filter(|&number| number != 3) {
@@ -92,6 +92,7 @@ fn packet_identifiers_of_zero() {
     ]);
 }
 
+// trap L9
 #[test]
 fn remaining_lengths_that_are_longer_than_needed_or_than_four_bytes() {
     for wire in [&[0xd0, 0x80, 0x00][..], &[0xd0, 0x80, 0x80, 0x00], &[0xd0, 0x80, 0x80, 0x80, 0x00]] {
@@ -145,7 +146,7 @@ fn connect_flags() {
 }
 
 // [v3 v5 MQTT-3.1.2-9] [v3 MQTT-3.1.2-18 MQTT-3.1.2-19 MQTT-3.1.2-20 MQTT-3.1.2-21]
-// [v5 MQTT-3.1.2-16 MQTT-3.1.2-17 MQTT-3.1.2-18 MQTT-3.1.2-19]
+// trap L16; [v5 MQTT-3.1.2-16 MQTT-3.1.2-17 MQTT-3.1.2-18 MQTT-3.1.2-19]
 #[test]
 fn connect_fields_without_their_flag_and_flags_without_their_field() {
     for (version, level, properties) in [(ProtocolVersion::V3_1_1, 4, &b""[..]), (ProtocolVersion::V5_0, 5, b"\0")] {
@@ -276,6 +277,7 @@ fn publish_topics() {
     ]);
 }
 
+// trap L9
 #[test]
 fn acks_with_something_behind_them() {
     for first in [0x40, 0x50, 0x62, 0x70] {

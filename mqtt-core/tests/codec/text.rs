@@ -91,7 +91,7 @@ fn ill_formed_text_is_refused_everywhere() {
     assert_eq!(DecodeError::InvalidUtf8.reason_code(), ReasonCode::MALFORMED_PACKET);
 }
 
-// [v3 MQTT-1.5.3-2] [v5 MQTT-1.5.4-2 MQTT-1.5.7-1]
+// trap L10; [v3 MQTT-1.5.3-2] [v5 MQTT-1.5.4-2 MQTT-1.5.7-1]
 #[test]
 fn the_null_character_is_refused_everywhere() {
     for text in [&b"\0"[..], b"a\0", b"\0a", b"a\0b", b"a long text, longer than a vector, with a null \0 in it"] {
@@ -100,7 +100,7 @@ fn the_null_character_is_refused_everywhere() {
     assert_eq!(DecodeError::NullCharacter.reason_code(), ReasonCode::MALFORMED_PACKET);
 }
 
-// [v3 MQTT-1.5.3-3] [v5 MQTT-1.5.4-3]
+// trap L10; [v3 MQTT-1.5.3-3] [v5 MQTT-1.5.4-3]
 #[test]
 fn the_byte_order_mark_is_a_character_like_others() {
     for text in ["\u{feff}", "\u{feff}a", "a\u{feff}", "a\u{feff}b"] {
@@ -146,7 +146,7 @@ fn the_null_character_is_not_written() {
     }
 }
 
-// [v3 v5 MQTT-4.7.3-3]
+// trap L10; [v3 v5 MQTT-4.7.3-3]
 #[test]
 fn fields_of_more_than_65535_bytes_are_not_written() {
     let longest = "x".repeat(65_535);

@@ -156,7 +156,7 @@ const MATCHES: [(&str, &str, bool); 40] = [
     ("\u{e9}", "e\u{301}", false),
 ];
 
-// [v3 v5 MQTT-4.7.2-1] [v3 v5 MQTT-4.7.3-4]
+// trap L17; [v3 v5 MQTT-4.7.2-1] [v3 v5 MQTT-4.7.3-4]
 #[test]
 fn which_topics_belong_to_a_filter() {
     for (filter, topic, expected) in MATCHES {

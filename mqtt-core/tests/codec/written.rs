@@ -111,6 +111,7 @@ fn a_packet_larger_than_the_protocol_allows_is_not_written() {
     assert_eq!(publish.encoded_len(V5, Sender::Client), Err(EncodeError::PacketTooLarge));
 }
 
+// trap L11
 #[test]
 fn acks_take_their_shortest_form() {
     for kind in ACKS {
@@ -133,6 +134,7 @@ fn what_is_no_failure_is_all_the_same_to_3_1_1() {
     }
 }
 
+// trap L11
 #[test]
 fn a_disconnect_with_a_reason_has_a_property_length() {
     let disconnect = |reason_code| Packet::Disconnect(Disconnect { reason_code, properties: Properties::EMPTY });
@@ -155,6 +157,7 @@ fn connect_without_a_will_has_no_will_bits() {
     }
 }
 
+// trap L16
 #[test]
 fn empty_user_names_and_passwords_are_not_absent_ones() {
     for (version, user_name, password, end) in [
@@ -174,7 +177,7 @@ fn empty_user_names_and_passwords_are_not_absent_ones() {
     }
 }
 
-// [v3 MQTT-3.1.2-22] [v3 MQTT-3.1.3-7]
+// trap L16; [v3 MQTT-3.1.2-22] [v3 MQTT-3.1.3-7]
 #[test]
 fn what_connect_cannot_say_in_each_version() {
     use ProtocolVersion::{V3_1, V3_1_1, V5_0};
