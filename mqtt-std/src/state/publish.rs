@@ -222,6 +222,9 @@ impl State {
             Unsent::Queued(_) => true,
         };
         let cancelled = open && self.take_back(unsent, Outcome::NotSent);
+        if cancelled {
+            self.statistics.ended(Outcome::NotSent);
+        }
         self.resolve_outcomes();
         cancelled
     }

@@ -32,7 +32,8 @@ pub struct Statistics {
     pub acknowledged: u64,
     /// Messages at QoS 1 and 2 that the broker refused.
     pub rejected: u64,
-    /// Messages to be published that a full queue dropped, or that a later one of their topic replaced.
+    /// Messages to be published that a full queue dropped, or that a later one of their topic replaced:
+    /// [`Overflow`](crate::Overflow).
     pub overflowed: u64,
     /// Messages that were not sent in time: [`Publish::message_expiry_interval`](crate::Publish::message_expiry_interval) and
     /// deadlines.
@@ -41,8 +42,8 @@ pub struct Statistics {
     pub refused: u64,
     /// Messages that were sent at QoS 2, and whose outcome will not be known: the broker lost the session.
     pub unknown: u64,
-    /// Messages that were accepted and never sent, for other reasons: the client ended, their source or the store failed, every
-    /// connection died of them.
+    /// Messages that were accepted and have another end: they were taken back, the client ended, their source or the store
+    /// failed, every connection died of them.
     pub failed: u64,
 
     /// Messages received, each once; those that are skipped are not among them.

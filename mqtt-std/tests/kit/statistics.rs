@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use mqtt_core::{AckKind, PacketIdentifier};
 use mqtt_std::testkit::{Conversation, Direction, Expect, Network, Peer};
-use mqtt_std::{Acknowledge, Client, Options, QoS, ReasonCode, Traffic};
+use mqtt_std::{Acknowledge, Client, Options, Overflow, QoS, ReasonCode, Traffic};
 use tokio::time::{advance, sleep};
 
 use super::support::*;
@@ -240,4 +240,49 @@ async fn what_waits_at_qos_0_is_queued_until_there_is_a_connection() {
     }
     let found = client.statistics();
     assert_eq!((found.queued, found.undelivered, found.outgoing[0]), (0, 0, traffic(2, 3)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_full_queue_drops_is_counted_once() {
+    for qos in QOS {
+        for (overflow, published) in
+            [(Overflow::DropOldest, 3), (Overflow::LatestPerTopic, 3), (Overflow::DropNewest, 1)]
+        {
+            let options = options(&Network::new(), V5).queue(1).in_flight(2).overflow(overflow);
+            let client = Client::connect_retrying(options.in_flight(1)).unwrap();
+            for _ in 0..3 {
+                let _ = client.publish("t", "x").qos(qos).send().await.unwrap();
+            }
+            let found = client.statistics();
+            let text = format!("{qos:?} {overflow:?}: {found:?}");
+            assert_eq!((found.published, found.overflowed, found.failed), (published, 2, 0), "{text}");
+            assert_eq!(found.undelivered, 1, "{text}");
+            client.shutdown(MS(0)).await.unwrap();
+            assert_eq!((client.statistics().overflowed, client.statistics().failed), (2, 1), "{text}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_late_or_taken_back_is_counted_once() {
+    for qos in QOS {
+        let client = Client::connect_retrying(options(&Network::new(), V5)).unwrap();
+        let late = client.publish("t", "x").qos(qos).deadline(MS(50)).send().await.unwrap();
+        let kept = client.publish("t", "x").qos(qos).send().await.unwrap();
+        sleep(MS(100)).await;
+        assert!(late.await.is_err());
+        let found = client.statistics();
+        assert_eq!(
+            (found.published, found.expired, found.failed, found.undelivered),
+            (2, 1, 0, 1),
+            "{qos:?} {found:?}"
+        );
+        assert!(kept.cancel());
+        let found = client.statistics();
+        assert_eq!(
+            (found.published, found.expired, found.failed, found.undelivered),
+            (2, 1, 1, 0),
+            "{qos:?} {found:?}"
+        );
+    }
 }
