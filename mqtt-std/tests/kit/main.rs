@@ -7,6 +7,7 @@ mod cuts;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod network;
+mod odd_links;
 mod script;
 mod silence;
 mod statistics;
