@@ -291,8 +291,9 @@ impl Message {
         self.user_properties().find(|(found, _)| *found == name).map(|(_, value)| value)
     }
 
-    /// The Subscription Identifiers of the subscriptions that the message is sent for, §3.3.2.3.8.
-    pub fn subscription_identifiers(&self) -> impl Iterator<Item = u32> {
+    /// The Subscription Identifiers of the subscriptions that the message is sent for, §3.3.2.3.8. Those that were not
+    /// [chosen](crate::Subscribe::subscription_identifier) are the client's own.
+    pub fn subscription_identifiers(&self) -> impl Iterator<Item = u32> + Clone {
         self.properties().iter().filter_map(|property| match property {
             Property::SubscriptionIdentifier(identifier) => Some(identifier),
             _ => None,

@@ -1,4 +1,8 @@
 //! Which stream gets which message.
+//!
+//! The topic says it. Where filters overlap, some brokers send a copy for each subscription; if all that match were made with a
+//! Subscription Identifier, those of the message tell whom this copy is for. One that is not known, of a session of long ago
+//! perhaps, tells nothing.
 
 use std::sync::Arc;
 
@@ -13,6 +17,8 @@ pub(crate) struct Routes {
     routes: Vec<Route>,
     /// Those that get what matches no other.
     unmatched: Vec<Arc<Queue>>,
+    /// Only the first stream whose filter matches gets a message.
+    first_match: bool,
 }
 
 /// Which messages a stream gets.
@@ -39,25 +45,38 @@ struct Route {
     queue: Arc<Queue>,
     /// What the broker was asked for; `None`: the stream only listens.
     asked: Option<QoS>,
+    /// That of the subscription at the broker.
+    identifier: Option<u32>,
 }
 
 impl Routes {
+    pub(crate) fn new(first_match: bool) -> Self {
+        Self { first_match, ..Self::default() }
+    }
+
     pub(crate) fn add(&mut self, interest: Interest<'_>, queue: &Arc<Queue>) {
         let queue = Arc::clone(queue);
         match interest {
             Interest::Filter(filter) => {
-                self.routes.push(Route { filter: filter.as_str().into(), queue, asked: None });
+                self.routes.push(Route { filter: filter.as_str().into(), queue, asked: None, identifier: None });
             }
             Interest::Unmatched => self.unmatched.push(queue),
         }
     }
 
-    /// The broker was asked for this filter of the stream.
-    pub(crate) fn asked(&mut self, filter: TopicFilter<'_>, queue: &Arc<Queue>, qos: QoS) {
+    /// The broker was asked for this filter of the stream, with this Subscription Identifier for all that have it.
+    pub(crate) fn asked(&mut self, filter: TopicFilter<'_>, queue: &Arc<Queue>, qos: QoS, identifier: Option<u32>) {
+        self.set_identifier(filter, identifier);
         for route in &mut self.routes {
             if Arc::ptr_eq(&route.queue, queue) && *route.filter == *filter.as_str() {
                 route.asked = route.asked.max(Some(qos));
             }
+        }
+    }
+
+    pub(crate) fn set_identifier(&mut self, filter: TopicFilter<'_>, identifier: Option<u32>) {
+        for route in self.routes.iter_mut().filter(|route| *route.filter == *filter.as_str()) {
+            route.identifier = identifier;
         }
     }
 
@@ -94,13 +113,27 @@ impl Routes {
         others
     }
 
-    /// The streams that get a message with this topic, each once.
-    pub(crate) fn matching(&self, topic: TopicName<'_>) -> Vec<Arc<Queue>> {
+    /// The streams that get a message with this topic and these Subscription Identifiers, each once.
+    pub(crate) fn matching(
+        &self,
+        topic: TopicName<'_>,
+        identifiers: impl Iterator<Item = u32> + Clone,
+    ) -> Vec<Arc<Queue>> {
+        let matches = |route: &&Route| TopicFilter::new(&route.filter).is_ok_and(|filter| filter.matches(topic));
+        let matching: Vec<&Route> = self.routes.iter().filter(matches).collect();
+        let has = |identifier| matching.iter().any(|route| route.identifier == Some(identifier));
+        let exact = matching.len() > 1
+            && identifiers.clone().next().is_some()
+            && identifiers.clone().all(has)
+            && matching.iter().all(|route| route.asked.is_none() || route.identifier.is_some());
         let mut queues: Vec<Arc<Queue>> = Vec::new();
-        for route in &self.routes {
-            let matches = TopicFilter::new(&route.filter).is_ok_and(|filter| filter.matches(topic));
-            if matches && !queues.iter().any(|queue| Arc::ptr_eq(queue, &route.queue)) {
+        for route in &matching {
+            let meant = !exact || route.asked.is_none() || identifiers.clone().any(|id| route.identifier == Some(id));
+            if meant && !queues.iter().any(|queue| Arc::ptr_eq(queue, &route.queue)) {
                 queues.push(Arc::clone(&route.queue));
+                if self.first_match {
+                    break;
+                }
             }
         }
         if queues.is_empty() { self.unmatched.clone() } else { queues }

@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use mqtt_core::{Event, Framing, Input as Framed, Instant, Property, ProtocolVersion, ReceiveError};
+use mqtt_core::{Event, Framing, Input as Framed, Instant, Properties, Property, ProtocolVersion, ReceiveError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Sleep, timeout, timeout_at};
 
@@ -287,7 +287,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     statistics.received(message.qos, message.payload.len() as u64);
                     // Without a stream it comes back at once.
                     let ticket = message.acknowledgement.map(|token| tickets.give(Some(token), message.payload.len()));
-                    let queues = routes.matching(message.topic);
+                    let queues = routes.matching(message.topic, identifiers(message.properties));
                     match ticket {
                         ticket if !queues.is_empty() => {
                             let (message, queues) = (Message::new(&message), queues.into());
@@ -300,7 +300,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     }
                 }
                 Ok(Some(Event::MessageBegins { message, payload_len })) => {
-                    let (queues, message) = (routes.matching(message.topic), Message::new(&message));
+                    let queues = routes.matching(message.topic, identifiers(message.properties));
+                    let message = Message::new(&message);
                     state.begin_inbound(now, message, payload_len, &queues);
                 }
                 Ok(Some(Event::Fragment(bytes))) => {
@@ -338,6 +339,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                         _ => None,
                     });
                     self.announce = Some(Greeting::new(connected.session_present, connected.properties));
+                    let identifiers = machine.connection.version().is_v5()
+                        && machine.connection.limits().subscription_identifier_available;
+                    machine.subscriptions.set_identifiers_available(identifiers);
                 }
                 Ok(Some(Event::Refused(connack))) => {
                     self.explanation = Some(Explanation::new(connack.reason_code, connack.properties));
@@ -492,4 +496,12 @@ fn io_cause(error: std::io::Error) -> Cause {
         std::io::ErrorKind::UnexpectedEof => Cause::ConnectionLost,
         _ => Cause::Transport(error.into()),
     }
+}
+
+/// The Subscription Identifiers of a message.
+fn identifiers(properties: Properties<'_>) -> impl Iterator<Item = u32> + Clone {
+    properties.iter().filter_map(|property| match property {
+        Property::SubscriptionIdentifier(identifier) => Some(identifier),
+        _ => None,
+    })
 }

@@ -35,6 +35,18 @@ impl Options {
         self
     }
 
+    /// Gives a message to one stream only: the first, in the order in which they were made, that has a filter which matches;
+    /// default: to all of them.
+    ///
+    /// Where filters overlap, a broker may send a copy of a message for each subscription. In 5.0 each stream gets its own copy
+    /// then: the client subscribes with [Subscription Identifiers](crate::Message::subscription_identifiers) where the broker
+    /// knows them. Otherwise each copy goes to all streams that match, and with this, to the first.
+    #[must_use]
+    pub const fn first_match(mut self) -> Self {
+        self.first_match = true;
+        self
+    }
+
     /// Sets for how long a full stream may stop the reading; default: 30 s. After that the message is dropped for that
     /// stream, as are further ones until somebody reads it, counted in [`Statistics::dropped`](crate::Statistics::dropped) and
     /// logged; or the connection is given up: see [`Subscribe::when_full`](crate::Subscribe::when_full).

@@ -161,7 +161,8 @@ impl State {
             }
             let Some((_, message, token)) = durable.arrived.pop_front() else { return };
             let ticket = self.tickets.give_durable(token, message.payload().len());
-            let queues = TopicName::new(message.topic()).map(|topic| self.routes.matching(topic)).unwrap_or_default();
+            let matching = |topic| self.routes.matching(topic, message.subscription_identifiers());
+            let queues = TopicName::new(message.topic()).map(matching).unwrap_or_default();
             if !queues.is_empty() {
                 let patience = u64::try_from(self.stall_timeout.as_millis()).unwrap_or(u64::MAX);
                 let (ticket, queues, until) = (Some(ticket), queues.into(), now.plus_millis(patience));

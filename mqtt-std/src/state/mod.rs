@@ -181,7 +181,7 @@ impl Shared {
             replies: Replies::default(),
             sources: Sources::new(options.sources.clone()),
             stall_timeout: options.stall_timeout,
-            routes: Routes::default(),
+            routes: Routes::new(options.first_match),
             stalled: None,
             overrun: false,
             inbound: None,
@@ -375,6 +375,7 @@ impl State {
                     }
                     self.later.wakers.extend(self.replies.published(id, Err(outcome)));
                 }
+                Command::Subscribe if self.ask_plainly(id, outcome) => {}
                 Command::Subscribe | Command::Unsubscribe => {
                     self.later.due.extend(self.replies.unanswered(id, outcome));
                 }

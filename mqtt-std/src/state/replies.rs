@@ -3,7 +3,7 @@
 use core::task::{Poll, Waker};
 use std::collections::HashMap;
 
-use mqtt_core::{Outcome, PacketIdentifier, Properties, ReasonCode, ReasonCodes, Table as _};
+use mqtt_core::{Outcome, PacketIdentifier, Properties, ReasonCode, ReasonCodes, SubscriptionOptions, Table as _};
 use tokio::sync::oneshot;
 
 use super::deadlines::Deadlines;
@@ -57,9 +57,14 @@ pub(crate) struct Replies {
     closed: bool,
     pub(super) deadlines: Deadlines,
     requests: Asked,
+    /// What was asked for with a Subscription Identifier of our own, until there is an answer.
+    pub(super) plain: HashMap<PacketIdentifier, PlainRequest>,
     /// Those who wait for an UNSUBSCRIBE that there is no room for yet, and its filters.
     pub(super) farewells: Farewells,
 }
+
+/// The filters of a SUBSCRIBE.
+pub(super) type PlainRequest = Vec<(Box<str>, SubscriptionOptions)>;
 
 type Asked = HashMap<PacketIdentifier, oneshot::Sender<Requested>>;
 type Farewells = Vec<(Vec<Box<str>>, oneshot::Sender<Requested>)>;
@@ -96,6 +101,7 @@ impl Default for Replies {
             closed: false,
             deadlines: Deadlines::default(),
             requests: HashMap::new(),
+            plain: HashMap::new(),
             farewells: Vec::new(),
         }
     }
@@ -204,6 +210,11 @@ impl Replies {
         self.requests.insert(id, sender);
     }
 
+    /// Who waits for the answer to a request is to be told otherwise.
+    pub(super) fn take_request(&mut self, id: PacketIdentifier) -> Option<oneshot::Sender<Requested>> {
+        self.requests.remove(&id)
+    }
+
     /// The broker has answered a subscribe or unsubscribe.
     pub(crate) fn answered(
         &mut self,
@@ -211,6 +222,7 @@ impl Replies {
         codes: ReasonCodes<'_>,
         more: Properties<'_>,
     ) -> Option<Due> {
+        self.plain.remove(&id);
         let sender = self.requests.remove(&id)?;
         let answers = Answers { codes: codes.iter().collect(), whole: Answer::new(ReasonCode::SUCCESS, more) };
         Some(Due::Request(sender, Ok(answers)))

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mqtt_core::{
-    Outcome, PacketIdentifier, Renewal, SubscribeRequest, Subscription, SubscriptionList as _, TopicFilter,
-    UnsubscribeRequest, UsageError,
+    EncodeError, Outcome, PacketIdentifier, Renewal, SubscribeRequest, Subscription, SubscriptionList as _,
+    TopicFilter, UnsubscribeRequest, UsageError,
 };
 use tokio::sync::oneshot;
 
@@ -25,19 +25,57 @@ impl State {
         }
         // The filter is one subscription at the broker: nobody's QoS is lowered.
         let raised: Vec<_> = request.filters.iter().map(|entry| self.raised(*entry)).collect();
-        match self.machine.subscribe(&SubscribeRequest { filters: &raised, ..*request }) {
+        let list = &mut self.machine.subscriptions;
+        let identifier = match request.subscription_identifier {
+            Some(chosen) => {
+                list.choose_identifier(chosen);
+                Some(chosen)
+            }
+            None => list.next_identifier(),
+        };
+        let with_identifier = SubscribeRequest { filters: &raised, subscription_identifier: identifier, ..*request };
+        match self.machine.subscribe(&with_identifier) {
             Ok(id) => {
+                if identifier != request.subscription_identifier && request.properties.is_empty() {
+                    let kept = raised.iter().map(|entry| (entry.filter.as_str().into(), entry.options));
+                    self.replies.plain.insert(id, kept.collect());
+                }
                 for Subscription { filter, options } in raised {
                     self.is_wanted(filter);
                     // Before the answer: a retained message comes right behind it.
                     self.add(Interest::Filter(filter), queue);
-                    self.routes.asked(filter, queue, options.qos);
+                    self.routes.asked(filter, queue, options.qos, identifier);
                 }
                 Ok(Some(self.replies.of_request(id)))
             }
             Err(error) if self.passes(error) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A SUBSCRIBE has ended like this; tells whether it is sent again, because the next broker does not know the Subscription
+    /// Identifier that nobody asked for.
+    pub(super) fn ask_plainly(&mut self, id: PacketIdentifier, outcome: Outcome) -> bool {
+        let Some(kept) = self.replies.plain.remove(&id) else { return false };
+        let Outcome::Refused(
+            UsageError::SubscriptionIdentifiersNotSupported | UsageError::Encode(EncodeError::NotInVersion),
+        ) = outcome
+        else {
+            return false;
+        };
+        let filters = kept.iter().filter_map(|(filter, options)| {
+            Some(Subscription { filter: TopicFilter::new(filter).ok()?, options: *options })
+        });
+        let filters: Vec<_> = filters.collect();
+        let Some(sender) = self.replies.take_request(id) else { return false };
+        match self.machine.subscribe(&SubscribeRequest::new(&filters)) {
+            Ok(id) => self.replies.tell_request(id, sender),
+            Err(error) => self.later.due.push(Due::Request(sender, Err(Outcome::Refused(error)))),
+        }
+        for entry in filters {
+            self.routes.set_identifier(entry.filter, None);
+        }
+        true
     }
 
     fn raised<'a>(&self, mut entry: Subscription<'a>) -> Subscription<'a> {

@@ -1,6 +1,6 @@
 //! The subscriptions to renew, on a host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mqtt_core::{Renewal, Subscription, SubscriptionList, SubscriptionOptions, TopicFilter};
 
@@ -9,7 +9,49 @@ use mqtt_core::{Renewal, Subscription, SubscriptionList, SubscriptionOptions, To
 pub(crate) struct HeapSubscriptions {
     entries: Vec<Entry>,
     by_filter: HashMap<Box<str>, usize>,
+    identifiers: Identifiers,
 }
+
+/// The Subscription Identifiers, most of which nobody asked for.
+#[derive(Debug, Default)]
+struct Identifiers {
+    /// The broker of this connection knows them; without one nothing is known.
+    available: bool,
+    /// The last that was given out.
+    last: u32,
+    /// What the application chose.
+    chosen: HashSet<u32>,
+}
+
+impl HeapSubscriptions {
+    /// Tells whether the broker of this connection knows Subscription Identifiers.
+    pub(crate) const fn set_identifiers_available(&mut self, available: bool) {
+        self.identifiers.available = available;
+    }
+
+    /// The application chose this one.
+    pub(crate) fn choose_identifier(&mut self, identifier: u32) {
+        self.identifiers.chosen.insert(identifier);
+    }
+
+    /// A Subscription Identifier of our own, where the broker knows them. After hundreds of millions they come again: two
+    /// subscriptions may have the same.
+    pub(crate) fn next_identifier(&mut self) -> Option<u32> {
+        let Identifiers { available, last, chosen } = &mut self.identifiers;
+        if !*available {
+            return None;
+        }
+        loop {
+            *last = if *last >= MAXIMUM { 1 } else { last.saturating_add(1) };
+            if !chosen.contains(last) {
+                return Some(*last);
+            }
+        }
+    }
+}
+
+/// What a Variable Byte Integer holds.
+const MAXIMUM: u32 = 268_435_455;
 
 #[derive(Debug)]
 struct Entry {
@@ -31,7 +73,10 @@ impl SubscriptionList for HeapSubscriptions {
     fn get(&self, index: usize) -> Option<(Subscription<'_>, Option<u32>)> {
         let entry = self.entries.get(index)?;
         let filter = TopicFilter::new(&entry.filter).ok()?;
-        Some((Subscription { filter, options: entry.options }, entry.subscription_identifier))
+        // One of our own is nothing that a broker must know.
+        let Identifiers { available, chosen, .. } = &self.identifiers;
+        let identifier = entry.subscription_identifier.filter(|identifier| *available || chosen.contains(identifier));
+        Some((Subscription { filter, options: entry.options }, identifier))
     }
 
     fn renewal(&self, index: usize) -> Option<Renewal> {

@@ -19,6 +19,7 @@ mod edges;
 mod faults;
 mod logging;
 mod one_shots;
+mod overlapping;
 mod panics;
 mod poison;
 mod properties;
