@@ -339,6 +339,46 @@ fn a_slow_source_is_waited_for_and_is_not_taken_for_a_dead_link() {
 }
 
 #[test]
+fn a_peer_that_reads_slowly_gets_a_large_message_in_one_piece() {
+    // trap K2: three keep alives
+    run(async || {
+        for version in BOTH {
+            for from_memory in [true, false] {
+                let peer = Peer::new(version).await;
+                let clock = Clock::stop();
+                let (client, mut link) = peer.connect(peer.options().keep_alive(8)).await;
+                let payload = Bytes::from(vec![b'x'; 20_000_000]);
+                let publish = if from_memory {
+                    client.publish("t", payload.clone())
+                } else {
+                    client.publish_from("t", payload.clone())
+                };
+                let receipt = publish.qos(QoS::AtLeastOnce).send().await.unwrap();
+                let len = payload.len() + if version == V5 { 11 } else { 10 };
+                let mut packet = Vec::with_capacity(len);
+                for _ in 0..30 {
+                    clock.pass(Duration::from_secs(1)).await;
+                    packet.extend(link.read_exact(500_000).await);
+                }
+                assert!(len - packet.len() > 1_000_000, "it is not over");
+                packet.extend(link.read_exact(len - packet.len()).await);
+                assert!(packet.ends_with(&payload), "nothing is inside it");
+                link.ack(AckKind::Puback, 1, ReasonCode::SUCCESS).await;
+                let mut receipt = Box::pin(receipt);
+                // A PINGREQ may be behind it.
+                until(|| poll(&mut receipt).is_ready()).await;
+                assert_eq!(client.statistics().connections, 1);
+
+                let _receipt = client.publish("t", payload).qos(QoS::AtLeastOnce).send().await.unwrap();
+                others().await;
+                let (_, took) = clock.until_over(client.shutdown(Duration::from_secs(2))).await;
+                assert!(took < Duration::from_secs(3), "{took:?}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_source_that_gives_nothing_for_too_long_fails() {
     run(async || {
         let peer = Peer::new(V5).await;
