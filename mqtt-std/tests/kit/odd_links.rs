@@ -1,11 +1,11 @@
 //! Transports that buffer, that hesitate, and applications that are busy when a connection ends.
 
 use core::pin::Pin;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use mqtt_std::testkit::{Broker, BrokerOptions, Conditions, LinkEnd, Network};
 use mqtt_std::{Client, QoS, Router, Status};

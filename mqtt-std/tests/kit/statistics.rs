@@ -251,7 +251,7 @@ async fn what_a_full_queue_drops_is_counted_once() {
             let options = options(&Network::new(), V5).queue(1).in_flight(2).overflow(overflow);
             let client = Client::connect_retrying(options.in_flight(1)).unwrap();
             for _ in 0..3 {
-                let _ = client.publish("t", "x").qos(qos).send().await.unwrap();
+                drop(client.publish("t", "x").qos(qos).send().await.unwrap());
             }
             let found = client.statistics();
             let text = format!("{qos:?} {overflow:?}: {found:?}");
