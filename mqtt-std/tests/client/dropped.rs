@@ -305,3 +305,115 @@ fn a_one_shot_ends_its_client() {
         end(observer).await;
     });
 }
+
+#[test]
+fn a_router_unsubscribes_and_its_handlers_are_gone() {
+    run(async || {
+        for version in BOTH {
+            for concurrency in [1, 2] {
+                let peer = Peer::new(version).await;
+                drop_at_every_await(async |cut| {
+                    let (client, mut link) = peer.connect(tight(peer.options())).await;
+                    // The message is there as soon as the subscription is.
+                    let serving = tokio::spawn(async move {
+                        let line = link.receive().await;
+                        if line.starts_with("SUBSCRIBE") {
+                            link.suback(peer::number(&line), &[1]).await;
+                            link.publish("t", AtLeastOnce, 1, "x").await;
+                        }
+                        (line, link.serve())
+                    });
+                    let (inside, held) = (client.clone(), Arc::new(()));
+                    let handler = Arc::clone(&held);
+                    let router = Router::new().concurrency(concurrency).on("t", move |_, _| {
+                        let (client, held) = (inside.clone(), Arc::clone(&handler));
+                        async move {
+                            client.publish("inside", "x").qos(ExactlyOnce).await.map(drop)?;
+                            client.shutdown(LONG).await.map(|_| drop(held))
+                        }
+                    });
+                    let router = router.unwrap();
+                    let ended = cut.run(router.run(&client)).await;
+                    assert!(ended.is_none_or(|end| end.is_ok()));
+                    end(client).await;
+                    let (line, noted) = serving.await.unwrap();
+                    until(|| line.starts_with("DISCONNECT") || noted.packets("DISCONNECT") == 1).await;
+                    assert!(noted.count("inside \"x\"") <= 1, "{:?}", noted.lines());
+                    drop(router);
+                    until(|| Arc::strong_count(&held) == 1).await;
+                })
+                .await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_one_shot_that_receives_takes_what_it_gives_and_no_more() {
+    run(async || {
+        for version in BOTH {
+            let broker = broker().await;
+            let kept = Outgoing::new("t", "kept").qos(ExactlyOnce).retain();
+            one_shot::publish(options(&broker, version, "client"), [kept]).await.unwrap();
+            drop_at_every_await(async |cut| {
+                let receive = one_shot::receive(options(&broker, version, "client"), "t", ExactlyOnce);
+                let messages = cut.run(receive).await.map(Result::unwrap);
+                assert!(messages.is_none_or(|messages| messages.len() == 1));
+                until(|| broker.statistics().connections == 0).await;
+            })
+            .await;
+            drop_at_every_await(async |cut| {
+                let mut calls = 0;
+                let call = |message| core::ops::ControlFlow::Break(message);
+                let listen = one_shot::listen(options(&broker, version, "client"), "t", ExactlyOnce, move |message| {
+                    calls += 1;
+                    assert_eq!(calls, 1);
+                    call(message)
+                });
+                drop(cut.run(listen).await.map(Result::unwrap));
+                until(|| broker.statistics().connections == 0).await;
+            })
+            .await;
+        }
+    });
+}
+
+#[test]
+fn a_publish_over_a_lost_connection_is_one_message() {
+    run(async || {
+        for version in BOTH {
+            for qos in [AtLeastOnce, ExactlyOnce] {
+                let peer = Peer::new(version).await;
+                let rounds = drop_at_every_await(async |cut| {
+                    let options = tight(peer.options()).keep_session();
+                    let (client, mut link) = tokio::join!(Client::connect(options), peer.welcome(true));
+                    let client = client.unwrap();
+                    let publisher = client.clone();
+                    let serving = async {
+                        let line = link.receive().await;
+                        drop(link);
+                        (line, peer.welcome(true).await.serve())
+                    };
+                    let publishing = async {
+                        let publish = publisher.publish("t", "cut").qos(qos);
+                        let published = cut.run(publish).await.map(Result::unwrap);
+                        publisher.publish("t", "last").qos(qos).await.unwrap();
+                        published.is_some()
+                    };
+                    let ((line, noted), published) = tokio::join!(serving, publishing);
+                    over(client, &noted).await;
+                    // Once anew and, with its mark, once again at most.
+                    let cut_first = line.contains("\"cut\"");
+                    let (sent, again) = (noted.count("t \"cut\""), noted.count("dup t \"cut\""));
+                    assert_eq!(again, usize::from(cut_first), "{line} {:?}", noted.lines());
+                    assert!(sent == again && (cut_first || !published), "{line} {:?}", noted.lines());
+                    assert_eq!(noted.count("t \"last\""), 1, "{line} {:?}", noted.lines());
+                    let kept = usize::from(cut_first) + 1;
+                    assert_eq!(noted.packets("PUBREL"), if qos == ExactlyOnce { kept } else { 0 });
+                })
+                .await;
+                assert!(rounds >= 2);
+            }
+        }
+    });
+}
