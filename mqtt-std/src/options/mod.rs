@@ -236,7 +236,7 @@ impl Options {
         self
     }
 
-    /// Sets for how long an attempt to connect may take, name look-up included; default: 10 s. CONNACK has 10 s of its own.
+    /// Sets for how long an attempt to connect may take, with the look-up of the name, TLS, WebSocket and proxies; default: 10 s. CONNACK has 10 s of its own.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;

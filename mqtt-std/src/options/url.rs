@@ -275,6 +275,40 @@ mod tests {
     }
 
     #[test]
+    fn a_server_can_be_read_as_it_is_shown() {
+        for server in [
+            Server::tcp("a", 1883),
+            Server::tcp("::1", 7),
+            Server { scheme: Scheme::Mqtts, ..Server::tcp("a.b", 8883) },
+            Server { scheme: Scheme::Ws, path: "/".to_owned(), ..Server::tcp("a", 80) },
+            Server { scheme: Scheme::Wss, path: "/b/c@d".to_owned(), ..Server::tcp("::1", 443) },
+            Server { scheme: Scheme::Unix, path: "/run/m.sock".to_owned(), ..Server::tcp("", 0) },
+        ] {
+            match server.to_string().parse::<Server>() {
+                Ok(read) => assert_eq!(read, server),
+                Err(error) => assert_eq!(Err(error), server.scheme.check(), "{server}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_is_too_odd() {
+        let whole = "wss://al%40ice:s%ffcret@[fe80::1%25eth0]:8883/a/b?client_id=%20&keep_alive=5&x=y#z";
+        let characters: Vec<char> = whole.chars().chain("ü@:/?#[]%&=\0".chars()).collect();
+        for start in 0..whole.len() {
+            for end in start..=whole.len() {
+                let _ = whole[start..end].parse::<Options>();
+                for scheme in ["mqtt", "wss", "unix"] {
+                    let _ = format!("{scheme}://{}", &whole[start..end]).parse::<Options>();
+                }
+            }
+            for character in &characters {
+                let _ = format!("{}{character}{}", &whole[..start], &whole[start + 1..]).parse::<Options>();
+            }
+        }
+    }
+
+    #[test]
     fn secrets_are_not_shown() {
         let options: Options = "mqtt://alice:secret@localhost".parse().unwrap();
         assert!(!std::format!("{options:?}").contains("secret"));

@@ -86,8 +86,12 @@ impl Loaded {
 
 /// The first of: the one given, the process's, a feature's.
 fn provider(settings: &Settings) -> Result<Arc<CryptoProvider>, TransportError> {
-    let chosen = settings.provider.clone().or_else(|| CryptoProvider::get_default().cloned());
-    chosen.or_else(built_in).ok_or_else(|| {
+    let given = settings.provider.clone();
+    required(given.or_else(|| CryptoProvider::get_default().cloned()).or_else(built_in))
+}
+
+fn required(provider: Option<Arc<CryptoProvider>>) -> Result<Arc<CryptoProvider>, TransportError> {
+    provider.ok_or_else(|| {
         wrong("no cryptography for TLS: install a default CryptoProvider, or use the feature tls-ring or tls-aws-lc")
     })
 }
@@ -133,4 +137,31 @@ fn wrong(text: impl Into<String>) -> TransportError {
 
 fn of_rustls(error: tokio_rustls::rustls::Error) -> TransportError {
     TransportError::new(TransportFault::Settings, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_cryptography_it_says_what_to_do() {
+        let error = required(None).unwrap_err();
+        assert_eq!(error.fault(), TransportFault::Settings);
+        assert!(error.to_string().contains("tls-ring"), "{error}");
+        let features = cfg!(any(feature = "tls-ring", feature = "tls-aws-lc"));
+        assert_eq!(built_in().is_some(), features);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_name() {
+        for (tls, words) in [
+            (Tls::new().ca_file("/nowhere/ca.pem"), "/nowhere/ca.pem"),
+            (Tls::new().ca_pem("no PEM"), "6 bytes: there is no certificate"),
+            (Tls::new().ca_pem("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"), "bytes: "),
+        ] {
+            let error = tls.load().map(drop).unwrap_err();
+            assert_eq!(error.fault(), TransportFault::Settings);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
 }
