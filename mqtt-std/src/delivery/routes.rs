@@ -113,12 +113,13 @@ impl Routes {
         others
     }
 
-    /// The streams that get a message with this topic and these Subscription Identifiers, each once.
+    /// The streams that get a message with this topic and these Subscription Identifiers, each once. `None`: another copy of it
+    /// is for the first stream, which is to get it alone.
     pub(crate) fn matching(
         &self,
         topic: TopicName<'_>,
         identifiers: impl Iterator<Item = u32> + Clone,
-    ) -> Vec<Arc<Queue>> {
+    ) -> Option<Vec<Arc<Queue>>> {
         let matches = |route: &&Route| TopicFilter::new(&route.filter).is_ok_and(|filter| filter.matches(topic));
         let matching: Vec<&Route> = self.routes.iter().filter(matches).collect();
         let has = |identifier| matching.iter().any(|route| route.identifier == Some(identifier));
@@ -131,12 +132,16 @@ impl Routes {
             let meant = !exact || route.asked.is_none() || identifiers.clone().any(|id| route.identifier == Some(id));
             if meant && !queues.iter().any(|queue| Arc::ptr_eq(queue, &route.queue)) {
                 queues.push(Arc::clone(&route.queue));
-                if self.first_match {
-                    break;
-                }
+            }
+            if self.first_match {
+                break;
             }
         }
-        if queues.is_empty() { self.unmatched.clone() } else { queues }
+        match (queues.is_empty(), matching.is_empty()) {
+            (true, true) => Some(self.unmatched.clone()),
+            (true, false) => None,
+            (false, _) => Some(queues),
+        }
     }
 
     /// How many messages wait in all streams.

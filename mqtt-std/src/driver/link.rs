@@ -288,19 +288,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     // Without a stream it comes back at once.
                     let ticket = message.acknowledgement.map(|token| tickets.give(Some(token), message.payload.len()));
                     let queues = routes.matching(message.topic, identifiers(message.properties));
-                    match ticket {
-                        ticket if !queues.is_empty() => {
+                    match (queues, ticket) {
+                        (None, _) => {} // acknowledged
+                        (Some(queues), ticket) if !queues.is_empty() => {
                             let (message, queues) = (Message::new(&message), queues.into());
                             *stalled = Some(Stalled { message, ticket, queues, until, patience });
                         }
-                        Some(ticket) if early.may_wait(now) && tickets.may_wait() => {
+                        (_, Some(ticket)) if early.may_wait(now) && tickets.may_wait() => {
                             early.push(Message::new(&message), ticket);
                         }
                         _ => statistics.unrouted += 1,
                     }
                 }
                 Ok(Some(Event::MessageBegins { message, payload_len })) => {
-                    let queues = routes.matching(message.topic, identifiers(message.properties));
+                    let queues = routes.matching(message.topic, identifiers(message.properties)).unwrap_or_default();
                     let message = Message::new(&message);
                     state.begin_inbound(now, message, payload_len, &queues);
                 }

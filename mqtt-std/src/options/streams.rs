@@ -40,7 +40,8 @@ impl Options {
     ///
     /// Where filters overlap, a broker may send a copy of a message for each subscription. In 5.0 each stream gets its own copy
     /// then: the client subscribes with [Subscription Identifiers](crate::Message::subscription_identifiers) where the broker
-    /// knows them. Otherwise each copy goes to all streams that match, and with this, to the first.
+    /// knows them. Otherwise each copy goes to all streams that match, and with this, to the first, which then gets all
+    /// copies.
     #[must_use]
     pub const fn first_match(mut self) -> Self {
         self.first_match = true;

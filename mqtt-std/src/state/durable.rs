@@ -162,7 +162,9 @@ impl State {
             let Some((_, message, token)) = durable.arrived.pop_front() else { return };
             let ticket = self.tickets.give_durable(token, message.payload().len());
             let matching = |topic| self.routes.matching(topic, message.subscription_identifiers());
-            let queues = TopicName::new(message.topic()).map(matching).unwrap_or_default();
+            let Some(queues) = TopicName::new(message.topic()).map_or_else(|_| Some(Vec::new()), matching) else {
+                continue;
+            };
             if !queues.is_empty() {
                 let patience = u64::try_from(self.stall_timeout.as_millis()).unwrap_or(u64::MAX);
                 let (ticket, queues, until) = (Some(ticket), queues.into(), now.plus_millis(patience));

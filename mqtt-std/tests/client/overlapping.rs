@@ -120,6 +120,15 @@ fn only_the_first_match_gets_a_message_where_that_is_wanted() {
             assert_eq!(got(&mut one, 1).await, ["a/b 1"]);
             assert_eq!(got(&mut all, 1).await, ["a/c 2"]);
             assert_eq!(got(&mut rest, 1).await, ["b 3"]);
+            if version == V5 {
+                // Each copy says for whom it is.
+                publish(&mut link, "a/b", &[1], "for one").await;
+                publish(&mut link, "a/b", &[2], "for all").await;
+                publish(&mut link, "a/c", &[2], "end").await;
+                assert_eq!(got(&mut one, 1).await, ["a/b for one"]);
+                assert_eq!(got(&mut all, 1).await, ["a/c end"]);
+                assert_eq!(client.statistics().unrouted, 0);
+            }
         }
     });
 }

@@ -15,6 +15,7 @@ mod restarts;
 mod retained;
 mod sessions;
 mod shared;
+mod streams;
 mod support;
 mod takeover;
 mod wills;
