@@ -112,34 +112,43 @@ impl Publishing {
                 Err(_) => messages.push((index, Error::NotDelivered(Outcome::NotSent))),
             }
         }
-        messages.extend(outcomes(&client, receipts, deadline).await);
+        let cut = outcomes(&client, receipts, deadline, &mut messages).await;
         let undelivered = client.shutdown(left(deadline)).await.map_or(0, |end| end.undelivered);
-        // Those at QoS 0 wait in their order.
-        let waiting = self.messages.iter().enumerate().rev();
-        let waiting = waiting.filter(|(index, message)| {
-            message.qos == QoS::AtMostOnce && !messages.iter().any(|(known, _)| known == index)
-        });
-        let waiting: Vec<_> = waiting.take(undelivered).map(|(index, _)| index).collect();
+        // Those at QoS 0 leave in their order. The others have told what became of them.
+        let waiting = cut.unwrap_or(undelivered);
+        let at_most_once =
+            |index: &usize| self.messages.get(*index).is_some_and(|message| message.qos == QoS::AtMostOnce);
+        let accepted = (0..total).rev().filter(at_most_once);
+        let accepted = accepted.filter(|index| !messages.iter().any(|(known, _)| known == index));
+        let waiting: Vec<_> = accepted.take(waiting).collect();
         messages.extend(waiting.into_iter().map(|index| (index, Error::NotDelivered(Outcome::NotSent))));
         messages.sort_by_key(|(index, _)| *index);
         if messages.is_empty() { Ok(()) } else { Err(Undelivered { total, messages }) }
     }
 }
 
-/// Waits for the receipts; when the time is over the client ends, and they tell what they can.
-async fn outcomes(client: &Client, receipts: Vec<(usize, Receipt)>, deadline: Instant) -> Vec<(usize, Error)> {
-    let mut failures = Vec::new();
+/// Waits for the receipts. When the time is over the client ends, and they tell what they can; returns how many messages at QoS 0
+/// were waiting then.
+async fn outcomes(
+    client: &Client,
+    receipts: Vec<(usize, Receipt)>,
+    deadline: Instant,
+    failures: &mut Vec<(usize, Error)>,
+) -> Option<usize> {
+    let mut waiting = None;
     for (index, mut receipt) in receipts {
         let outcome = match timeout_at(deadline, &mut receipt).await {
             Ok(outcome) => outcome,
             Err(_) => {
+                let queued = client.statistics().queued;
+                waiting.get_or_insert_with(|| usize::try_from(queued).unwrap_or(usize::MAX));
                 let _ = client.shutdown(Duration::ZERO).await;
                 receipt.await
             }
         };
         failures.extend(outcome.err().map(|error| (index, error)));
     }
-    failures
+    waiting
 }
 
 impl IntoFuture for Publishing {

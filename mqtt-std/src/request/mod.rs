@@ -34,6 +34,8 @@ pub(crate) use respond::REQUEST;
 /// `pump/start/request/{response topic}`, and what follows `/request/` is different for each request. Those who
 /// answer with [`Client::respond`] or [`Router::on_request`](crate::Router::on_request) know both ways, whichever version they speak.
 ///
+/// Whoever sends a request says where the answer goes: a broker lets the responder publish there, or does not.
+///
 /// A request that is dropped, or not answered in time, is forgotten: an answer that comes later counts as
 /// [unknown](RequestStatistics::unknown). When the last clone is gone the subscription ends.
 ///
@@ -96,7 +98,8 @@ pub struct StartRequests<'a> {
 }
 
 impl<'a> StartRequests<'a> {
-    /// Sets where answers come: at this topic, and in 3.1.1 one level below it. No other client may subscribe to it, or use it.
+    /// Sets where answers come: at this topic, and in 3.1.1 one level below it. No other client should use it. In 3.1.1 it has no
+    /// level `request` in its middle.
     ///
     /// Default: what the broker gives as Response Information (5.0 §3.2.2.3.15, if it was
     /// [asked for](crate::Options::request_response_information)) and a random level, or else `response`, the Client
