@@ -16,7 +16,7 @@ use tracing::debug;
 use super::connection::{self, Opened, Shared};
 use super::hub::Hub;
 use super::link::LinkEnd;
-use super::{BrokerOptions, Network, Reach, Statistics};
+use super::{BrokerOptions, Network, Statistics};
 
 /// A running broker; see the [module](super) for what it is and what it is not.
 ///
@@ -157,12 +157,14 @@ enum Listener {
 
 /// Dropped, it refuses connections.
 #[derive(Debug)]
-struct InMemory(Network);
+struct InMemory {
+    network: Network,
+    server: u64,
+}
 
 impl Drop for InMemory {
     fn drop(&mut self) {
-        self.0.set_reach(Reach::Refused);
-        self.0.forget_waiting();
+        self.network.end_serving(self.server);
     }
 }
 
@@ -173,8 +175,7 @@ enum Accepted {
 
 impl Listener {
     fn in_memory(network: &Network) -> Self {
-        network.set_reach(Reach::Open);
-        Self::Memory(InMemory(network.clone()))
+        Self::Memory(InMemory { network: network.clone(), server: network.begin_serving() })
     }
 
     /// May be dropped: no connection is lost.
@@ -186,7 +187,7 @@ impl Listener {
                 let _ = stream.set_nodelay(true);
                 Ok(Accepted::Tcp(stream))
             }
-            Self::Memory(InMemory(network)) => Ok(Accepted::Memory(network.accept().await)),
+            Self::Memory(InMemory { network, .. }) => Ok(Accepted::Memory(network.accept().await)),
         }
     }
 }

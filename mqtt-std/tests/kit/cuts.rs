@@ -126,6 +126,47 @@ async fn a_broker_that_forgets_everything_at_any_byte_of_a_publish_wedges_nothin
     }
 }
 
+/// A client subscribes, and gets what is published afterwards.
+async fn subscribe(version: ProtocolVersion, then: Then, keep: bool, conditions: Conditions) -> Course {
+    let network = Network::new();
+    let broker = Broker::start_in(&network, BrokerOptions::new());
+    let publisher = Client::connect(options(&network, version).client_identifier("publisher")).await.unwrap();
+    network.next_link(conditions);
+    let options = if keep { options(&network, version).keep_session() } else { options(&network, version) };
+    let client = Client::connect_retrying(options).unwrap();
+    let application = async {
+        let mut stream = client.subscribe("t", QoS::AtLeastOnce).await.unwrap();
+        let course = course(&network, 1);
+        // The subscription may yet have to be renewed.
+        let publish = async {
+            loop {
+                let _ = publisher.publish("t", "x").qos(QoS::AtLeastOnce).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let received = async {
+            tokio::select! {
+                () = publish => None,
+                message = stream.next() => message,
+            }
+        };
+        let received = tokio::time::timeout(Duration::from_secs(120), received).await;
+        assert!(matches!(received, Ok(Some(_))), "{version:?} {then:?} {keep} {conditions:?}: nothing came");
+        network.links()[1].cut();
+        course
+    };
+    tokio::join!(brokers(&network, broker, 1, then), application).1
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscribe_that_is_cut_at_any_byte_is_granted_in_the_end() {
+    for then in [Then::GoesOn, Then::Restarts, Then::Forgets] {
+        for (version, keep) in [(V5, true), (V3, true), (V3, false)] {
+            at_every_byte(async |conditions| subscribe(version, then, keep, conditions).await).await;
+        }
+    }
+}
+
 /// A client with a kept session receives three messages.
 async fn receive(version: ProtocolVersion, qos: QoS, then: Then, conditions: Conditions) -> Course {
     let network = Network::new();

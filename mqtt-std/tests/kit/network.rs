@@ -57,6 +57,37 @@ async fn a_broker_in_memory_stops_and_comes_back_with_its_sessions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_broker_that_is_dropped_leaves_its_place_to_the_next() {
+    let network = Network::new();
+    let mut broker = Broker::start_in(&network, BrokerOptions::new());
+    for _ in 0..5 {
+        let client = Client::connect(options(&network, V5)).await.unwrap();
+        drop(broker);
+        broker = Broker::start_in(&network, BrokerOptions::new());
+        // Also if the one before is not gone yet.
+        client.publish("t", "x").qos(mqtt_std::QoS::AtLeastOnce).await.unwrap();
+    }
+    drop(broker);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(network.connect().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_servers_are_several_networks() {
+    let (one, other) = (Network::new(), Network::new());
+    let _broker = Broker::start_in(&other, BrokerOptions::new());
+    one.set_reach(Reach::Refused);
+    let (first, second) = (one.clone(), other.clone());
+    let connector = move |server: mqtt_std::transport::Server| {
+        let network = if server.host() == "one" { first.clone() } else { second.clone() };
+        async move { network.connect().await }
+    };
+    let options = mqtt_std::Options::new("one", 1883).connector(connector).and_server("mqtt://other".parse().unwrap());
+    let _client = Client::connect(options).await.unwrap();
+    assert_eq!((one.attempts(), other.attempts()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_network_that_does_not_answer_is_given_up_in_time() {
     let network = Network::new();
     network.set_reach(Reach::Silent);

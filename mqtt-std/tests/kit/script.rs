@@ -89,6 +89,27 @@ async fn every_kind_of_step_can_fail() {
     }
 }
 
+#[tokio::test]
+async fn a_script_is_played_over_tcp_too() {
+    let peer = Peer::listen(V3).await.unwrap();
+    let address = peer.address().unwrap();
+    let playing = Script::new(V3)
+        .expect(Expect::connect())
+        .answer()
+        .expect(Expect::publish("t").payload("x").qos(QoS::ExactlyOnce))
+        .answer()
+        .expect(Expect::pubrel())
+        .answer()
+        .expect(Expect::disconnect())
+        .expect_end()
+        .start_on(peer);
+    let options = mqtt_std::Options::new(address.ip().to_string(), address.port()).version(V3);
+    let client = Client::connect(options).await.unwrap();
+    client.publish("t", "x").qos(QoS::ExactlyOnce).await.unwrap();
+    client.shutdown(LONG).await.unwrap();
+    playing.finished().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn pings_are_answered_by_the_way_unless_they_are_expected() {
     let network = Network::new();

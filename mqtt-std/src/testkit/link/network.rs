@@ -12,7 +12,8 @@ use crate::transport::{Connecting, Connector, Server, Stream};
 
 /// A network in memory with one server: clients connect to it, whatever address they name, over [`Link`]s.
 ///
-/// It can be cloned; all clones are one. For a client it is a [`Connector`]:
+/// It can be cloned; all clones are one. Several servers are several networks: a function that chooses between them is a
+/// connector, too. For a client it is a [`Connector`]:
 /// [`Options::connector`](crate::Options::connector).
 ///
 /// ```
@@ -49,6 +50,8 @@ struct State {
     waiting: VecDeque<LinkEnd>,
     attempts: u64,
     links: Vec<Link>,
+    /// The number of the server there is, or was.
+    server: u64,
 }
 
 /// What becomes of an attempt to connect.
@@ -168,10 +171,28 @@ impl Network {
         }
     }
 
-    /// The server is gone: those that wait to be accepted are so no more, and their ends are dropped.
-    pub(crate) fn forget_waiting(&self) {
-        let waiting = core::mem::take(&mut self.lock().waiting);
+    /// A server takes the place of the one before, if there was one; returns its number.
+    pub(in crate::testkit) fn begin_serving(&self) -> u64 {
+        let mut state = self.lock();
+        state.server += 1;
+        let server = state.server;
+        drop(state);
+        self.set_reach(Reach::Open);
+        server
+    }
+
+    /// The server is gone: connections are refused, and those that wait to be accepted are dropped; unless another one is in
+    /// its place.
+    pub(in crate::testkit) fn end_serving(&self, server: u64) {
+        let waiting = {
+            let mut state = self.lock();
+            if state.server != server {
+                return;
+            }
+            core::mem::take(&mut state.waiting)
+        };
         drop(waiting);
+        self.set_reach(Reach::Refused);
     }
 }
 
