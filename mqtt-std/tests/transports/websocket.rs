@@ -374,6 +374,12 @@ fn a_server_that_closes_is_answered() {
             let waiting = |status: &Status| matches!(status, Status::Waiting { error: Cause::ConnectionLost, .. });
             timeout(PATIENCE, client.status().wait_for(waiting)).await.expect("it stays").unwrap();
         }
+        // A code that may not be sent is not sent back.
+        let (client, mut link) = server.connected().await;
+        link.frame(FINAL | CLOSE, &1006_u16.to_be_bytes()).await;
+        link.expect(CLOSE, &1002_u16.to_be_bytes()).await;
+        assert!(failed(&client).await.to_string().contains("1006"));
+
         let (client, mut link) = server.connected().await;
         link.frame(FINAL | CLOSE, &[&1008_u16.to_be_bytes()[..], b"not you"].concat()).await;
         let error = failed(&client).await;

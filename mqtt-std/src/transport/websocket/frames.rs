@@ -10,7 +10,7 @@ use std::io::{self, Cursor, IoSlice};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tungstenite::protocol::frame::FrameHeader;
-use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
 use crate::transport::{TransportError, TransportFault};
 
@@ -164,13 +164,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             Control::Close => {
                 self.ended = true;
                 let code = if payload.len() >= 2 { payload.get_u16() } else { NORMAL };
+                // Some codes may not be sent, §7.4.
+                let answer = if CloseCode::from(code).is_allowed() { code } else { PROTOCOL_ERROR };
                 if self.close == Close::No {
-                    self.close = Close::Due(code);
+                    self.close = Close::Due(answer);
                 }
                 // Going away is what a server does that is restarted.
                 if code != NORMAL && code != NORMAL + 1 {
                     let reason = String::from_utf8_lossy(&payload).into_owned();
-                    return Err((code, format!("the server closed the WebSocket: {code} {reason}")));
+                    return Err((answer, format!("the server closed the WebSocket: {code} {reason}")));
                 }
             }
             Control::Reserved(_) => return Err((PROTOCOL_ERROR, "WebSocket: an unknown control frame".to_owned())),
@@ -437,6 +439,35 @@ mod tests {
                 let mut read = Vec::new();
                 assert_eq!(near.read_to_end(&mut read).await.unwrap(), read.len());
                 assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
+            }
+        });
+    }
+
+    #[test]
+    fn no_bytes_are_too_odd() {
+        run(async || {
+            let mut state = 1_u32;
+            for _ in 0..2_000 {
+                let (mut near, mut far) = pair(1 << 12);
+                let bytes: Vec<u8> = (0..64)
+                    .map(|_| {
+                        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        // Heads that mean something are among them often enough.
+                        let [high, low, ..] = state.to_be_bytes();
+                        if low < 128 {
+                            [0x82, 0x02, 0x00, 0x80, 0x89, 0x88, 0x01, 0x7e][usize::from(high % 8)]
+                        } else {
+                            high
+                        }
+                    })
+                    .collect();
+                far.write_all(&bytes).await.unwrap();
+                far.shutdown().await.unwrap();
+                let mut read = Vec::new();
+                // Payload, and then the end or an error, after which there is no more.
+                let result = near.read_to_end(&mut read).await;
+                assert!(read.len() < bytes.len());
+                assert!(result.is_err() || near.read(&mut [0]).await.unwrap() == 0);
             }
         });
     }
