@@ -74,7 +74,7 @@ impl Options {
         self
     }
 
-    /// Sets who finds the payloads of messages at QoS 1 and 2 from a [`Source`](crate::Source) that a durable session has of an
+    /// Sets who finds the payloads of messages at QoS 1 and 2 from a [`Source`] that a durable session has of an
     /// earlier run of the program; default: nobody, and they fail with
     /// [`Outcome::SourceFailed`](crate::Outcome::SourceFailed), at the cost of a connection each.
     ///

@@ -319,3 +319,97 @@ impl fmt::Debug for ReadEnd {
         f.debug_struct("ReadEnd").field("length", &self.length).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mqtt_core::{Acknowledgement, DeliveryNumber, PacketIdentifier};
+
+    use super::*;
+    use crate::delivery::Tickets;
+    use crate::options::Options;
+
+    fn read(read_end: &ReadEnd, most: usize) -> Poll<io::Result<Vec<u8>>> {
+        let mut bytes = vec![0; most];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let polled = read_end.poll_read(&Context::from_waker(Waker::noop()), &mut buffer);
+        let found = buffer.filled().to_vec();
+        polled.map_ok(|()| found)
+    }
+
+    /// When the reader is done: before the message is received, or afterwards.
+    #[test]
+    fn the_ticket_comes_back_once_all_was_read_and_agreed_to() {
+        let shared = Shared::new(&Options::new("localhost", 1883));
+        for by_hand in [false, true] {
+            for read_first in [false, true] {
+                for agreed_first in [false, true] {
+                    let tickets = Tickets::new(10, 1_000);
+                    let token = Acknowledgement::of_record(DeliveryNumber(1), PacketIdentifier::MAX);
+                    let ticket = tickets.give(Some(token), 0);
+                    let (pipe, read_end) = Pipe::new(5, by_hand);
+                    let mut later = Later::default();
+                    pipe.push(&Bytes::from_static(b"hello"), &mut later);
+                    let all =
+                        |read_end| assert!(matches!(read(read_end, 9), Poll::Ready(Ok(found)) if found == b"hello"));
+                    if read_first {
+                        all(&read_end);
+                    }
+                    if agreed_first {
+                        read_end.acknowledge().unwrap();
+                    }
+                    pipe.finish(&shared, Some(&ticket), None, &mut later);
+                    drop(ticket);
+                    let done = read_first && (!by_hand || agreed_first);
+                    assert_eq!(
+                        tickets.take_returned().len(),
+                        usize::from(done),
+                        "{by_hand} {read_first} {agreed_first}"
+                    );
+                    if !read_first {
+                        all(&read_end);
+                    }
+                    if !agreed_first {
+                        // Its session knows nothing of the token.
+                        let _ = read_end.acknowledge();
+                    }
+                    assert_eq!(
+                        tickets.take_returned().len(),
+                        usize::from(!done),
+                        "{by_hand} {read_first} {agreed_first}"
+                    );
+                    assert!(matches!(read(&read_end, 9), Poll::Ready(Ok(found)) if found.is_empty()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_leaves_no_trace() {
+        let (pipe, read_end) = Pipe::new(10, false);
+        let mut later = Later::default();
+        pipe.push(&Bytes::from_static(b"hello"), &mut later);
+        assert_eq!(pipe.room(None), Room::Free);
+        drop(read_end);
+        assert_eq!(pipe.room(None), Room::Gone);
+        pipe.push(&Bytes::from_static(b"world"), &mut later);
+        assert_eq!(pipe.lock().bytes, 5, "nothing is added");
+        assert!(pipe.lock().pieces.is_empty(), "and nothing is kept");
+    }
+
+    #[test]
+    fn a_full_pipe_has_room_again_once_half_of_it_was_read() {
+        let length = 2 * WINDOW;
+        let (pipe, read_end) = Pipe::new(u32::try_from(length).unwrap(), false);
+        let mut later = Later::default();
+        pipe.push(&Bytes::from(vec![1; WINDOW - 1]), &mut later);
+        assert_eq!(pipe.room(None), Room::Free);
+        pipe.push(&Bytes::from(vec![1; 1]), &mut later);
+        assert_eq!(pipe.room(Some(Waker::noop())), Room::Full);
+        assert!(read(&read_end, WINDOW / 2 - 1).is_ready());
+        assert!(pipe.lock().driver.is_some(), "it is not woken for every byte");
+        assert!(read(&read_end, 1).is_ready());
+        assert!(pipe.lock().driver.is_none());
+        assert!(read(&read_end, length).is_ready());
+        assert!(read(&read_end, 1).is_pending());
+    }
+}

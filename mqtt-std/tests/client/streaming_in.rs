@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::io;
 
 use mqtt_core::AckKind;
+use mqtt_std::testkit::{Broker, BrokerOptions};
 use mqtt_std::{
     Acknowledge, Client, Message, Options, PayloadReader, QoS, ReasonCode, Source, Status, Subscription, WhenFull,
 };
@@ -628,6 +629,28 @@ fn a_stream_that_is_dropped_skips_what_it_was_given() {
         link.send_bytes(&bytes[sent..]).await;
         answered(&mut link, QoS::ExactlyOnce, 7).await;
         assert_eq!(client.statistics().abandoned, 1);
+    });
+}
+
+#[test]
+fn the_test_kits_broker_brings_large_messages_too() {
+    run(async || {
+        let options = BrokerOptions::new().max_packet_size(20 << 20);
+        let broker = Broker::start(options).await.unwrap();
+        for version in BOTH {
+            let options = super::support::options(&broker, version, "client").maximum_packet_size(1_000).streaming();
+            let client = Client::connect(options).await.unwrap();
+            let mut stream = client.subscribe("t", QoS::ExactlyOnce).streamed().await.unwrap();
+            let text = large(5_000_000);
+            for qos in QOS {
+                let sent = client.publish_from("t", bytes::Bytes::from(text.clone())).qos(qos).send().await.unwrap();
+                let message = stream.next().await.unwrap();
+                assert_eq!(message.qos(), qos);
+                assert!(read(&mut message.reader()).await.unwrap() == text);
+                sent.await.unwrap();
+            }
+            end(client).await;
+        }
     });
 }
 
