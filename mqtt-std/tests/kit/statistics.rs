@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use mqtt_core::{AckKind, PacketIdentifier};
-use mqtt_std::testkit::{Conversation, Direction, Expect, Network, Peer};
+use mqtt_std::testkit::{Broker, BrokerOptions, Conversation, Direction, Expect, Network, Peer};
 use mqtt_std::{Acknowledge, Client, Options, Overflow, QoS, ReasonCode, Traffic};
 use tokio::time::{advance, sleep};
 
@@ -285,4 +285,28 @@ async fn what_is_late_or_taken_back_is_counted_once() {
             "{qos:?} {found:?}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_broker_cannot_take_and_what_is_too_large_for_us_are_counted() {
+    let network = Network::new();
+    let client = Client::connect_retrying(options(&network, V5)).unwrap();
+    for qos in QOS {
+        drop(client.publish("t", "x").qos(qos).retain().send().await.unwrap());
+        drop(client.publish("t", "x").qos(qos).send().await.unwrap());
+    }
+    let _broker = Broker::start_in(&network, BrokerOptions::new().retain_available(false));
+    sleep(MS(1000)).await;
+    let found = client.statistics();
+    assert_eq!((found.published, found.refused, found.acknowledged, found.undelivered), (6, 3, 2, 0), "{found:?}");
+
+    let network = Network::new();
+    let peer = Peer::in_memory(&network, V3);
+    let options = options(&network, V3).maximum_packet_size(100);
+    let (client, conversation) = tokio::join!(Client::connect(options), peer.welcome(false));
+    let (client, mut conversation) = (client.unwrap(), conversation.unwrap());
+    conversation.publish("t", QoS::AtLeastOnce, 1, &[0; 1000]).await.unwrap();
+    conversation.expect(&Expect::puback()).await.unwrap();
+    let found = client.statistics();
+    assert_eq!((found.skipped, found.received, found.unrouted, found.abandoned), (1, 0, 0, 0));
 }
