@@ -161,7 +161,8 @@ impl<'a> Publish<'a> {
 
     /// Sets by when, from now on, the message must have been sent, in every version; default: any time. A message that was
     /// not sent by then is not sent any more, and [`expired`](crate::Outcome::Expired), also while [`send`](Self::send)
-    /// waits for room. One that was sent without an answer is sent again after that too.
+    /// waits for room. One that was sent without an answer is sent again after that too. With a store, what the next process
+    /// sends has none any more; see [`message_expiry_interval`](Self::message_expiry_interval).
     pub fn deadline(mut self, within: Duration) -> Self {
         // What does not fit is so far that it never comes.
         self.publication.deadline = tokio::time::Instant::now().checked_add(within);

@@ -39,8 +39,8 @@ enum Grant {
     /// Nothing yet.
     Due(oneshot::Receiver<Requested>),
     Granted(Vec<ReasonCode>),
-    /// The subscription is undone.
-    Refused,
+    /// The subscription is undone. Why, until it is told.
+    Refused(Option<Error>),
 }
 
 impl Subscription {
@@ -68,30 +68,31 @@ impl Subscription {
     /// The broker refuses one of the filters ([`Error::Rejected`]), or cannot serve one ([`Error::NotDelivered`]): the
     /// others are undone, and the stream has ended. The client is closed.
     pub async fn confirmed(&mut self) -> Result<&[ReasonCode], Error> {
-        core::future::poll_fn(|cx| self.poll_grant(cx)).await?;
-        Ok(self.granted())
+        core::future::poll_fn(|cx| self.poll_grant(cx)).await;
+        match &mut self.grant {
+            Grant::Refused(error) => Err(error.take().unwrap_or(Error::Closed)),
+            Grant::None | Grant::Due(_) | Grant::Granted(_) => Ok(self.granted()),
+        }
     }
 
-    fn poll_grant(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let answer = match &mut self.grant {
-            Grant::Due(answer) => ready!(Pin::new(answer).poll(cx)),
-            Grant::None | Grant::Granted(_) => return Poll::Ready(Ok(())),
-            Grant::Refused => return Poll::Ready(Err(Error::Closed)),
-        };
+    /// Waits for the answer; a refusal ends the stream.
+    fn poll_grant(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Grant::Due(answer) = &mut self.grant else { return Poll::Ready(()) };
+        let answer = ready!(Pin::new(answer).poll(cx));
         let error = match answer {
             Ok(Ok(answers)) => match answers.refusal() {
                 None => {
                     self.grant = Grant::Granted(answers.codes);
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(());
                 }
                 Some(refusal) => Error::Rejected(refusal),
             },
             Ok(Err(outcome)) => Error::NotDelivered(outcome),
             Err(_) => Error::Closed,
         };
-        self.grant = Grant::Refused;
+        self.grant = Grant::Refused(Some(error));
         self.end();
-        Poll::Ready(Err(error))
+        Poll::Ready(())
     }
 
     /// The QoS that the broker granted, for each filter in its order; nothing as long as it has not answered.
@@ -99,12 +100,13 @@ impl Subscription {
     pub fn granted(&self) -> &[ReasonCode] {
         match &self.grant {
             Grant::Granted(codes) => codes,
-            Grant::None | Grant::Due(_) | Grant::Refused => &[],
+            Grant::None | Grant::Due(_) | Grant::Refused(_) => &[],
         }
     }
 
     /// Waits for the next message; `None` once all messages were taken and no more will come: the client is closed, or a broker
-    /// has refused the subscription, perhaps when it had lost the session and was asked again.
+    /// has refused the subscription, perhaps when it had lost the session and was asked again. Why the first one did,
+    /// [`confirmed`](Self::confirmed) tells.
     ///
     /// May be dropped at any moment: no message is lost.
     pub async fn next(&mut self) -> Option<Message> {
@@ -112,10 +114,8 @@ impl Subscription {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        if matches!(self.grant, Grant::Due(_)) {
-            // A refusal ends the stream.
-            let _ = self.poll_grant(cx);
-        }
+        // The answer may come, or not yet.
+        let _ = self.poll_grant(cx);
         match self.queue.pop(cx.waker()) {
             Taken::Message { message, ticket, wake } => {
                 let by_hand = self.queue.acknowledge() == Acknowledge::ByHand && message.qos() != QoS::AtMostOnce;

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use mqtt_core::{AckKind, ReasonCode};
 use mqtt_std::store::{FileStore, Fsync, Record, Store as _, StoreError};
-use mqtt_std::{Client, Delivered, Error, Options, Outcome, QoS, Run, Subscription};
+use mqtt_std::{Acknowledge, Client, Delivered, Error, Options, Outcome, Overflow, QoS, Run, Subscription, UsageError};
 
 use super::support::*;
 
@@ -596,5 +596,70 @@ fn a_log_that_is_cut_at_any_byte_is_a_session_of_some_moment() {
                 accepted.iter().filter(|(size, _)| *size <= cut).map(|(_, payload)| payload.clone()).collect();
             assert_eq!(found, expected, "cut at {cut} of {}", whole.len());
         }
+    });
+}
+
+#[test]
+fn what_is_dropped_or_taken_back_is_not_sent_by_the_next_program() {
+    run(async || {
+        let clock = Clock::stop();
+        for version in BOTH {
+            for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+                let (peer, memory) = (Peer::new(version).await, Memory::default());
+                let options = || peer.options().store(memory.open());
+                let (client, run) = Client::new(options().in_flight(3).overflow(Overflow::DropOldest)).unwrap();
+                let publish = |payload| client.publish("t", payload).qos(qos);
+                let dropped = publish("dropped").send().await.unwrap();
+                let cancelled = publish("taken back").send().await.unwrap();
+                drop(publish("kept").send().await.unwrap());
+                drop(publish("kept too").send().await.unwrap());
+                assert!(cancelled.cancel());
+                let expired = publish("expired").deadline(Duration::from_secs(1)).send().await.unwrap();
+                for receipt in [dropped, cancelled] {
+                    assert!(matches!(receipt.await, Err(Error::NotDelivered(Outcome::NotSent))));
+                }
+                // The driver waits for a connection that does not come.
+                let program = Program::run((client, run));
+                let link = peer.accept().await;
+                clock.pass(Duration::from_secs(1)).await;
+                assert!(matches!(expired.await, Err(Error::NotDelivered(Outcome::Expired))));
+                program.die().await;
+                drop(link);
+
+                let program = Program::start(options());
+                assert_eq!(program.client.restored().publishes, 2);
+                let mut link = peer.welcome(false).await;
+                for payload in ["kept", "kept too"] {
+                    let line = link.receive().await;
+                    assert!(line.ends_with(&format!("t {payload:?}")), "{line}");
+                }
+                others().await;
+                link.expect_nothing();
+                program.die().await;
+            }
+        }
+    });
+}
+
+#[test]
+fn by_hand_a_stored_message_is_confirmed_at_any_time() {
+    run(async || {
+        let (peer, memory) = (Peer::new(V5).await, Memory::default());
+        let (program, mut link) = begun(&peer, &memory).await;
+        let mut stream = program.client.listen("t").acknowledge(Acknowledge::ByHand).await.unwrap();
+        link.publish("t", QoS::ExactlyOnce, 8, "a").await;
+        let message = stream.next().await.unwrap();
+        // The store has it, so the broker need not keep it.
+        link.expect("PUBREC #8").await;
+        let error = message.reject(ReasonCode::QUOTA_EXCEEDED).unwrap_err();
+        assert!(matches!(error, Error::Usage(UsageError::AlreadyAcknowledged)), "{error:?}");
+        drop(link);
+        let mut link = peer.welcome(true).await;
+        status(&program.client, is_connected).await;
+        assert_eq!(message.acknowledge(), Ok(()), "it is never stale");
+        until(|| memory.kinds().contains(&"Confirmed".to_owned())).await;
+        link.ack(AckKind::Pubrel, 8, ReasonCode::SUCCESS).await;
+        link.expect("PUBCOMP #8").await;
+        program.end(link).await;
     });
 }

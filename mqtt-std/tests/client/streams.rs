@@ -83,6 +83,8 @@ fn what_was_asked_for_tells_its_refusal_or_ends_the_stream() {
                 assert!(poll(&mut next).is_pending());
                 link.suback(peer::number(&line), &[0x87]).await;
                 assert!(next.await.is_none());
+                assert!(matches!(stream.confirmed().await, Err(Error::Rejected(_))), "the reason is kept");
+                assert!(stream.next().await.is_none());
             }
             let line = link.receive().await;
             assert!(line.starts_with("UNSUBSCRIBE") && line.ends_with(" a"), "{line}");
