@@ -17,7 +17,7 @@
 //! ```
 //!
 //! Handlers by topic: [`Router`]. Requests and answers: [`Client::requests`]. Without `async`: [`blocking`]. One job with a client of
-//! its own: [`one_shot`].
+//! its own: [`one_shot`]. Payloads that are larger than memory: [`Client::publish_from`], [`Subscribe::streamed`].
 //!
 //! Every rule about MQTT is in the core; this crate moves bytes, waits and routes. [`transport`] has the ways to a
 //! broker: TCP, TLS, WebSocket, Unix sockets, proxies, and whatever else an application has.
@@ -39,6 +39,7 @@
 //! | `reason` | a Reason Code |
 //! | `reference` | a Server Reference |
 //! | `topic`, `filter` | those of the message or the subscription |
+//! | `payload_len` | how many bytes the payload of a message that is too large has |
 //! | `handler` | the filter of a handler that failed or panicked, see [`Router`] |
 //! | `error` | what it, or something else, says of that |
 //! | `dropped` | how many streams a message was dropped for |

@@ -20,11 +20,8 @@ impl State {
             inbound.offer(Arc::clone(queue));
         }
         if inbound.is_claimed() && !queues.iter().all(|queue| queue.is_streamed()) {
-            tracing::warn!(
-                topic = inbound.topic(),
-                length,
-                "message is too large for a stream that is not made for it"
-            );
+            let topic = inbound.topic();
+            tracing::warn!(topic, payload_len = length, "message is too large for a stream that is not made for it");
             self.statistics.skipped = self.statistics.skipped.saturating_add(1);
         }
         self.inbound = Some(inbound);
@@ -88,7 +85,8 @@ impl State {
             let (qos, bytes) = inbound.traffic();
             self.statistics.received(qos, bytes);
         } else {
-            tracing::warn!(topic = inbound.topic(), "message is too large and was skipped");
+            let (_, payload_len) = inbound.traffic();
+            tracing::warn!(topic = inbound.topic(), payload_len, "message is too large and was skipped");
             self.statistics.skipped = self.statistics.skipped.saturating_add(1);
         }
         inbound.finish(shared, ticket.as_ref(), self.driver.as_ref(), &mut self.later);

@@ -128,6 +128,7 @@ fn a_source_that_is_not_found_fails_its_message_alone() {
             let mut link = peer.welcome(true).await;
             let line = link.receive().await;
             assert!(line.ends_with("other \"x\""), "{line}");
+            until(|| memory.kinds().iter().any(|kind| kind == "Completed")).await;
         }
     });
 }
