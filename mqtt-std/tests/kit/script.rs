@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use mqtt_core::{AckKind, Connack, Packet, Properties};
-use mqtt_std::testkit::{Expect, Failure, Network, Peer, Script};
+use mqtt_std::testkit::{Conditions, Expect, Failure, Network, Peer, Script};
 use mqtt_std::{Client, QoS, ReasonCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::support::*;
 
@@ -87,6 +87,37 @@ async fn every_kind_of_step_can_fail() {
         assert_eq!(failure.step(), Some(step), "{failure}");
         assert!(failure.expected().starts_with(expected) && failure.got().contains(got), "{failure}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_packet_that_is_dropped_loses_nothing() {
+    let network = Network::with(Conditions::new().pieces(1).latency(Duration::from_millis(2)));
+    let peer = Peer::in_memory(&network, V5);
+    let (client, conversation) = tokio::join!(Client::connect(options(&network, V5)), peer.welcome(false));
+    let (client, mut conversation) = (client.unwrap(), conversation.unwrap());
+    for payload in ["1", "2", "3"] {
+        client.publish("t", payload).await.unwrap();
+    }
+    let mut dropped = 0;
+    let mut lines = Vec::new();
+    while lines.len() < 3 {
+        match timeout(Duration::from_millis(1), conversation.receive()).await {
+            Ok(received) => lines.push(received.unwrap().unwrap().to_string()),
+            Err(_) => dropped += 1,
+        }
+    }
+    assert_eq!(lines, ["PUBLISH q0 t \"1\"", "PUBLISH q0 t \"2\"", "PUBLISH q0 t \"3\""]);
+    assert!(dropped > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_has_patience_and_no_more() {
+    let network = Network::new();
+    let begun = Instant::now();
+    let script = Script::new(V5).patience(Duration::from_secs(3)).expect(Expect::connect());
+    let failure = script.start(&network).finished().await.unwrap_err();
+    assert_eq!(failure.to_string(), "step 1: expected a connection, got none in 3s");
+    assert_eq!(begun.elapsed(), Duration::from_secs(3));
 }
 
 #[tokio::test]

@@ -196,6 +196,43 @@ async fn a_network_connects_refuses_and_is_silent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_dropped_leaves_nothing_but_its_number() {
+    let network = Network::with(Conditions::new().latency(Duration::from_millis(50)));
+    assert!(timeout(Duration::from_millis(99), network.connect()).await.is_err());
+    network.set_reach(Reach::Silent);
+    assert!(timeout(LONG, network.connect()).await.is_err());
+    assert_eq!((network.attempts(), network.links().len()), (2, 0));
+    assert!(timeout(LONG, network.accept()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_and_writes_that_are_dropped_lose_nothing() {
+    let conditions = Conditions::new().random_pieces(5).latency(Duration::from_millis(3)).capacity(7);
+    let (mut client, mut server, _) = Link::new(conditions);
+    let bytes: Vec<u8> = (0..=255).collect();
+    let write = async {
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            if let Ok(written) = timeout(Duration::from_millis(1), client.write(rest)).await {
+                rest = &rest[written.unwrap()..];
+            }
+        }
+        drop(client);
+    };
+    let read = async {
+        let mut found = Vec::new();
+        loop {
+            match timeout(Duration::from_millis(1), server.read_buf(&mut found)).await {
+                Ok(Ok(0)) => return found,
+                Ok(read) => drop(read.unwrap()),
+                Err(_) => {}
+            }
+        }
+    };
+    assert_eq!(tokio::join!(write, read).1, bytes);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_accept_that_is_dropped_loses_no_connection() {
     let network = Network::new();
     for _ in 0..3 {
