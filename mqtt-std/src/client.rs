@@ -252,6 +252,10 @@ impl Client {
         (identifier, state.response_information.as_deref().map(str::to_owned))
     }
 
+    pub(crate) const fn keeps_session(&self) -> bool {
+        self.keep_session
+    }
+
     /// Whether messages have properties, on this connection or as far as is known.
     pub(crate) fn speaks_v5(&self) -> bool {
         self.shared.lock().machine.connection.version().is_v5()

@@ -48,6 +48,11 @@ impl Subscription {
         Self { shared, queue, grant: Grant::None, keep, _alive: alive }
     }
 
+    /// Dropping it unsubscribes also where the session is kept.
+    pub(crate) const fn unsubscribe_when_dropped(&mut self) {
+        self.keep = false;
+    }
+
     pub(crate) fn expect(&mut self, answer: oneshot::Receiver<Requested>) {
         self.grant = Grant::Due(answer);
     }

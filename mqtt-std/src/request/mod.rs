@@ -103,7 +103,7 @@ impl<'a> StartRequests<'a> {
     ///
     /// Default: what the broker gives as Response Information (5.0 §3.2.2.3.15, if it was
     /// [asked for](crate::Options::request_response_information)) and a random level, or else `response`, the Client
-    /// Identifier and a random level.
+    /// Identifier and a random level; without the random level where the session is to be kept.
     pub fn response_topic(mut self, topic: impl Into<Cow<'a, str>>) -> Self {
         self.response_topic = Some(topic.into());
         self
@@ -121,7 +121,9 @@ impl<'a> StartRequests<'a> {
             None => response_topic(self.client).await?,
         };
         TopicName::new(&response_topic)?;
-        let stream = self.client.subscribe(format!("{response_topic}/#"), QoS::ExactlyOnce).await?;
+        let mut stream = self.client.subscribe(format!("{response_topic}/#"), QoS::ExactlyOnce).await?;
+        // What waits for an answer does not outlive the program.
+        stream.unsubscribe_when_dropped();
         let table = Arc::new(Table::new());
         let reader = tokio::spawn(read(stream, response_topic.clone(), Arc::clone(&table))).abort_handle();
         let (client, room) = (self.client.clone(), Semaphore::new(self.at_once.min(Semaphore::MAX_PERMITS)));
@@ -141,7 +143,7 @@ impl<'a> IntoFuture for StartRequests<'a> {
     }
 }
 
-/// A topic that is this client's own.
+/// A topic that is this client's own: with a level that is new each time, unless a kept session would gather them.
 async fn response_topic(client: &Client) -> Result<String, Error> {
     let is_known = |status: &Status| matches!(status, Status::Connected { .. } | Status::Closed { .. });
     client.status().wait_for(is_known).await.map_err(|_| Error::Closed)?;
@@ -151,7 +153,9 @@ async fn response_topic(client: &Client) -> Result<String, Error> {
         Some(information) => information,
         None => format!("response/{identifier}"),
     };
-    let topic = format!("{}/{own}", begin.trim_end_matches('/'));
+    let begin = begin.trim_end_matches('/');
+    let lasts = client.keeps_session() && !identifier.is_empty();
+    let topic = if lasts { begin.to_owned() } else { format!("{begin}/{own}") };
     // What is in the way may be in it: it is only a name that people know.
     let usable = TopicName::new(&topic).is_ok() && !topic.contains(REQUEST);
     Ok(if usable { topic } else { format!("response/{own}") })

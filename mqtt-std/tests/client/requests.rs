@@ -298,3 +298,22 @@ fn requests_and_answers_may_be_json() {
         end(responder).await;
     });
 }
+
+#[test]
+fn a_kept_session_does_not_gather_topics_for_answers() {
+    run(async || {
+        for version in BOTH {
+            let peer = Peer::new(version).await;
+            for _ in 0..2 {
+                let connecting = Client::connect(peer.options().keep_session());
+                let (client, mut link) = tokio::join!(connecting, peer.welcome(true));
+                let client = client.unwrap();
+                let start = client.requests();
+                let (requests, _) = tokio::join!(start.into_future(), link.grant("response/client/# q2"));
+                drop(requests.unwrap());
+                let line = link.receive().await;
+                assert!(line.starts_with("UNSUBSCRIBE") && line.ends_with("response/client/#"), "{line}");
+            }
+        }
+    });
+}
