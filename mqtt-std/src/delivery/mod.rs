@@ -9,6 +9,7 @@ mod hand;
 mod queue;
 mod routes;
 mod tickets;
+mod trie;
 
 pub(crate) use early::Early;
 pub(crate) use hand::Hand;

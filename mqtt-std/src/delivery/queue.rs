@@ -145,6 +145,20 @@ impl Queue {
         self.options.acknowledge
     }
 
+    /// Takes a message in that needs no ticket here: it has room, and is acknowledged at once. Otherwise it comes back.
+    pub(crate) fn take_in(&self, message: Message, later: &mut Later) -> Result<(), Message> {
+        let mut inner = self.lock();
+        let at_once = self.options.acknowledge == Acknowledge::OnArrival || message.qos() == QoS::AtMostOnce;
+        if inner.closed || !at_once || inner.within < inner.messages.len() || !self.fits(&inner, message.len()) {
+            return Err(message);
+        }
+        inner.within = inner.within.saturating_add(1);
+        inner.within_bytes = inner.within_bytes.saturating_add(message.len());
+        inner.messages.push_back(Waiting { message, ticket: None });
+        later.wakers.extend(inner.reader.take());
+        Ok(())
+    }
+
     /// Takes a message in.
     pub(crate) fn push(&self, offer: &Offer<'_>, later: &mut Later) -> Pushed {
         let Offer { message, ticket, may_wait, overdue } = *offer;

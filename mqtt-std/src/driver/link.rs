@@ -7,7 +7,9 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use mqtt_core::{Event, Framing, Input as Framed, Instant, Properties, Property, ProtocolVersion, ReceiveError};
+use mqtt_core::{
+    Event, Framing, Input as Framed, Instant, Properties, Property, ProtocolVersion, ReasonCode, ReceiveError,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Sleep, timeout, timeout_at};
 
@@ -285,23 +287,37 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 }
                 Ok(Some(Event::Message(message))) => {
                     statistics.received(message.qos, message.payload.len() as u64);
-                    // Without a stream it comes back at once.
-                    let ticket = message.acknowledgement.map(|token| tickets.give(Some(token), message.payload.len()));
+                    let (token, len) = (message.acknowledgement, message.payload.len());
                     let queues = routes.matching(message.topic, identifiers(message.properties));
-                    match (queues, ticket) {
-                        (None, _) => {} // acknowledged
-                        (Some(queues), ticket) if !queues.is_empty() => {
-                            let (message, queues) = (Message::new(&message), queues.into());
-                            *stalled = Some(Stalled { message, ticket, queues, until, patience });
+                    // Without streams: it is for one that gets another copy.
+                    let mut arrived = queues.map(|_| Message::new(&message));
+                    let queues = queues.unwrap_or_default();
+                    // Mostly there is one stream, and it has room.
+                    if let [queue] = queues {
+                        arrived = arrived.and_then(|message| queue.take_in(message, later).err());
+                    }
+                    match (arrived, token) {
+                        (None, Some(token)) => drop(machine.acknowledge(token, ReasonCode::SUCCESS)),
+                        (None, None) => {}
+                        (Some(message), token) => {
+                            // Without a stream it comes back at once.
+                            let ticket = token.map(|token| tickets.give(Some(token), len));
+                            match ticket {
+                                ticket if !queues.is_empty() => {
+                                    let queues = queues.iter().cloned().collect();
+                                    *stalled = Some(Stalled { message, ticket, queues, until, patience });
+                                }
+                                Some(ticket) if early.may_wait(now) && tickets.may_wait() => {
+                                    early.push(message, ticket);
+                                }
+                                _ => statistics.unrouted += 1,
+                            }
                         }
-                        (_, Some(ticket)) if early.may_wait(now) && tickets.may_wait() => {
-                            early.push(Message::new(&message), ticket);
-                        }
-                        _ => statistics.unrouted += 1,
                     }
                 }
                 Ok(Some(Event::MessageBegins { message, payload_len })) => {
                     let queues = routes.matching(message.topic, identifiers(message.properties)).unwrap_or_default();
+                    let queues = queues.to_vec();
                     let message = Message::new(&message);
                     state.begin_inbound(now, message, payload_len, &queues);
                 }

@@ -161,13 +161,15 @@ impl State {
             }
             let Some((_, message, token)) = durable.arrived.pop_front() else { return };
             let ticket = self.tickets.give_durable(token, message.payload().len());
-            let matching = |topic| self.routes.matching(topic, message.subscription_identifiers());
-            let Some(queues) = TopicName::new(message.topic()).map_or_else(|_| Some(Vec::new()), matching) else {
-                continue;
+            let queues = match TopicName::new(message.topic()) {
+                Ok(topic) => self.routes.matching(topic, message.subscription_identifiers()),
+                Err(_) => Some(&[][..]),
             };
+            let Some(queues) = queues else { continue };
             if !queues.is_empty() {
                 let patience = u64::try_from(self.stall_timeout.as_millis()).unwrap_or(u64::MAX);
-                let (ticket, queues, until) = (Some(ticket), queues.into(), now.plus_millis(patience));
+                let (ticket, queues, until) =
+                    (Some(ticket), queues.iter().cloned().collect(), now.plus_millis(patience));
                 self.stalled = Some(Stalled { message, ticket, queues, until, patience });
                 self.unstall(now);
             } else if self.early.may_wait(now) && self.tickets.may_wait() {

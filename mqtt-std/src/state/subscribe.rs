@@ -13,6 +13,9 @@ use super::replies::{Answers, Due, Requested};
 use crate::delivery::{Interest, Queue};
 use crate::error::Error;
 
+/// So many filters are in one UNSUBSCRIBE, which a broker is not to find too large.
+const AT_ONCE: usize = 100;
+
 impl State {
     /// Asks for subscriptions, whose messages go to `queue`. `Ok(None)`: no room now.
     pub(crate) fn subscribe(
@@ -107,8 +110,12 @@ impl State {
     /// Without a wait for the answer: the streams are gone.
     pub(crate) fn unsubscribe(&mut self, filters: Vec<Box<str>>) {
         if !self.closed {
+            // Behind others that wait there is no room either.
+            let first = self.unwanted.is_empty();
             self.unwanted.extend(filters);
-            self.send_unsubscribe();
+            if first {
+                self.send_unsubscribe();
+            }
         }
     }
 
@@ -127,10 +134,12 @@ impl State {
 
     /// What has waited for room goes first.
     pub(crate) fn send_unsubscribe(&mut self) {
-        if !self.unwanted.is_empty() {
-            let unwanted = core::mem::take(&mut self.unwanted);
+        while !self.unwanted.is_empty() {
+            let rest = self.unwanted.split_off(self.unwanted.len().min(AT_ONCE));
+            let mut unwanted = core::mem::replace(&mut self.unwanted, rest);
             match self.begin_unsubscribe(&unwanted) {
                 Err(error) if self.passes(error) => {
+                    unwanted.append(&mut self.unwanted);
                     self.unwanted = unwanted;
                     return;
                 }

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod free_slots;
+mod head;
 mod subscriptions;
 mod table;
 
@@ -10,6 +11,7 @@ pub(crate) use subscriptions::HeapSubscriptions;
 pub(crate) use table::HeapTable;
 
 use bytes::Bytes;
+use head::Head;
 use mqtt_core::{Arrival, Exchange, PacketIdentifier, Storage, StorageFull, Table};
 
 /// A session's exchanges and messages; payloads are shared, not copied.
@@ -26,13 +28,13 @@ pub(crate) struct HeapStorage {
 
 #[derive(Debug)]
 struct StoredMessage {
-    head: Vec<u8>,
+    head: Head,
     payload: Bytes,
 }
 
 impl StoredMessage {
     fn len(&self) -> usize {
-        self.head.len().saturating_add(self.payload.len())
+        self.head.as_bytes().len().saturating_add(self.payload.len())
     }
 }
 
@@ -91,15 +93,15 @@ impl Storage for HeapStorage {
         let needed = head_len.saturating_add(payload.len());
         let free = self.limit.saturating_sub(self.used);
         let full = StorageFull { needed, free };
-        if needed > free || !self.messages.insert(id, StoredMessage { head: vec![0; head_len], payload }) {
+        if needed > free || !self.messages.insert(id, StoredMessage { head: Head::new(head_len), payload }) {
             return Err(full);
         }
         self.used = self.used.saturating_add(needed);
-        self.messages.get_mut(id).map(|message| message.head.as_mut_slice()).ok_or(full)
+        self.messages.get_mut(id).map(|message| message.head.as_bytes_mut()).ok_or(full)
     }
 
     fn head(&self, id: PacketIdentifier) -> &[u8] {
-        self.messages.get(id).map_or(&[], |message| &message.head)
+        self.messages.get(id).map_or(&[], |message| message.head.as_bytes())
     }
 
     fn payload(&self, id: PacketIdentifier) -> &[u8] {

@@ -18,6 +18,7 @@ mod durable;
 mod edges;
 mod faults;
 mod logging;
+mod many;
 mod one_shots;
 mod overlapping;
 mod panics;
