@@ -9,7 +9,7 @@ use mqtt_core::{QoS, Subscription, SubscriptionOptions, TopicFilter, TopicName};
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::publish::{Publish, Receipt};
+use crate::publish::Publish;
 use crate::resources::{Capacities, Resources};
 use crate::state::{Statistics, Status};
 use crate::subscriber::Subscriber;
@@ -49,30 +49,23 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Client<'a, M, C, P> {
         Ok(Publish::new(self.resources, TopicName::new(topic)?, payload))
     }
 
-    /// Subscribes to a filter and waits for the Server's answer. Messages wait in the inbox until the subscriber takes them.
-    ///
-    /// Dropped half-way, the subscription is undone.
+    /// Subscribes to a filter. It is asked for as soon as there is a connection and room; [`Subscriber::granted`] waits for the
+    /// Server's answer. Messages wait in the inbox until the subscriber takes them.
     ///
     /// # Errors
-    /// The filter is not valid, [`Error::FiltersFull`], a limit of the Server, [`Error::Rejected`], [`Error::Closed`].
-    pub async fn subscribe(&self, filter: &str, qos: QoS) -> Result<Subscriber<'a, M, C, P>, Error> {
-        let filter = TopicFilter::new(filter)?;
-        let subscription = Subscription { filter, options: SubscriptionOptions::new(qos) };
-        let (route, receipt) = poll_fn(|cx| {
-            self.resources.with(|state, _| match state.subscribe(subscription) {
-                Ok(Some(asked)) => Poll::Ready(Ok(asked)),
-                Ok(None) => {
-                    state.wait(cx.waker());
-                    Poll::Pending
-                }
-                Err(error) => Poll::Ready(Err(error)),
-            })
-        })
-        .await?;
-        let mut subscriber = Subscriber::new(self.resources, route);
-        let granted = Receipt::new(self.resources, Some(receipt)).answer().await?;
-        subscriber.grant(granted);
-        Ok(subscriber)
+    /// The filter is not valid; [`Error::FiltersFull`]; [`Error::Closed`].
+    pub fn subscribe(&self, filter: &str, qos: QoS) -> Result<Subscriber<'a, M, C, P>, Error> {
+        self.subscribe_with(filter, SubscriptionOptions::new(qos))
+    }
+
+    /// As [`subscribe`](Self::subscribe), with all options of §3.8.3.1.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn subscribe_with(&self, filter: &str, options: SubscriptionOptions) -> Result<Subscriber<'a, M, C, P>, Error> {
+        let subscription = Subscription { filter: TopicFilter::new(filter)?, options };
+        let route = self.resources.with(|state, _| state.subscribe(subscription))?;
+        Ok(Subscriber::new(self.resources, route))
     }
 
     /// Where the connection stands.

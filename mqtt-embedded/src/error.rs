@@ -91,6 +91,8 @@ pub enum Failure {
     SlowConsumer,
     /// The protocol ended it.
     Connection(ConnectionError),
+    /// The store could not be loaded.
+    Store,
     /// The options cannot be said in this version, or the lent buffers are too small.
     Usage(UsageError),
 }
@@ -101,6 +103,7 @@ impl fmt::Display for Failure {
             Self::Transport => f.write_str("transport failed"),
             Self::Handshake => f.write_str("TLS handshake failed"),
             Self::ConnectTimeout => f.write_str("no connection in time"),
+            Self::Store => f.write_str("store could not be loaded"),
             Self::ConnectionLost => f.write_str("the server closed the connection"),
             Self::SlowConsumer => f.write_str("a message was not taken in time"),
             Self::Connection(error) => error.fmt(f),

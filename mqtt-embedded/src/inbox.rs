@@ -1,6 +1,6 @@
 //! Messages that were received and wait for those who subscribed to them.
 
-use mqtt_core::{Acknowledgement, QoS};
+use mqtt_core::{Acknowledgement, QoS, RecordTicket};
 
 use crate::state::Statistics;
 
@@ -18,6 +18,12 @@ pub(crate) struct Entry {
     pub(crate) readers: u32,
     /// Sent once everybody has taken it.
     pub(crate) acknowledgement: Option<Acknowledgement>,
+    /// Its record, until that is durable: nobody gets it before.
+    pub(crate) record: Option<RecordTicket>,
+    /// It comes again from its record.
+    pub(crate) again: bool,
+    /// Nobody has subscribed to it since.
+    pub(crate) unclaimed: bool,
 }
 
 /// What an entry is.
@@ -42,6 +48,9 @@ impl Entry {
         dup: false,
         readers: 0,
         acknowledgement: None,
+        record: None,
+        again: false,
+        unclaimed: false,
     };
 
     pub(crate) fn len(&self) -> usize {
@@ -123,8 +132,10 @@ impl<'a> Parts<'a> {
 
     /// Adds a message for its readers, if there are any and there is room; counts it otherwise.
     pub(crate) fn offer(&mut self, entry: Entry, pieces: [&[u8]; 3], statistics: &mut Statistics) -> Offered {
-        let taken = entry.readers != 0 && self.push(entry, pieces);
-        if entry.readers == 0 {
+        // One with a record waits for that also where nobody reads it.
+        let wanted = entry.readers != 0 || entry.unclaimed;
+        let taken = (wanted || entry.record.is_some()) && self.push(entry, pieces);
+        if !wanted {
             statistics.unrouted = statistics.unrouted.wrapping_add(1);
         } else if !taken {
             statistics.dropped = statistics.dropped.wrapping_add(1);
@@ -138,27 +149,21 @@ impl<'a> Parts<'a> {
         Offered { taken, acknowledge: entry.acknowledgement.filter(|_| !taken) }
     }
 
-    /// The first entry for this reader: its place, itself, and its bytes.
-    pub(crate) fn first_for(self, reader: u32) -> Option<(usize, Entry, &'a [u8])> {
-        let mut start = 0_usize;
-        for (index, entry) in self.entries.iter().take(*self.count).enumerate() {
-            let end = start.saturating_add(entry.len());
-            if entry.readers & reader != 0 {
-                return Some((index, *entry, self.bytes.get(start..end).unwrap_or_default()));
-            }
-            start = end;
-        }
-        None
-    }
-
-    /// These readers have taken the entry; once all have, it is gone, and its acknowledgement is due.
-    pub(crate) fn take(&mut self, index: usize, readers: u32) -> Option<Acknowledgement> {
+    /// These readers have taken an entry; tells whether all have, and what is due then.
+    pub(crate) fn take(&mut self, index: usize, readers: u32) -> Option<Option<Acknowledgement>> {
         let entry = self.entries.get_mut(..*self.count)?.get_mut(index)?;
         entry.readers &= !readers;
-        if entry.readers != 0 {
-            return None;
-        }
-        let (len, acknowledgement) = (entry.len(), entry.acknowledgement);
+        (entry.readers == 0).then_some(entry.acknowledgement)
+    }
+
+    pub(crate) fn acknowledgement(&self, index: usize) -> Option<Acknowledgement> {
+        self.entries.get(..*self.count)?.get(index)?.acknowledgement
+    }
+
+    /// Takes an entry out.
+    pub(crate) fn remove(&mut self, index: usize) {
+        let Some(entry) = self.entries.get(..*self.count).and_then(|entries| entries.get(index)) else { return };
+        let len = entry.len();
         let start = self.entries.iter().take(index).fold(0_usize, |sum, entry| sum.saturating_add(entry.len()));
         let end = start.saturating_add(len);
         if end <= *self.used && *self.used <= self.bytes.len() {
@@ -169,7 +174,29 @@ impl<'a> Parts<'a> {
             self.entries.copy_within(index.saturating_add(1)..*self.count, index);
         }
         *self.count = self.count.saturating_sub(1);
-        acknowledgement
+    }
+
+    /// The first entry of a kind, with its place and its bytes.
+    pub(crate) fn find(self, wanted: impl Fn(&Entry) -> bool) -> Option<(usize, Entry, &'a [u8])> {
+        let mut start = 0_usize;
+        for (index, entry) in self.entries.iter().take(*self.count).enumerate() {
+            let end = start.saturating_add(entry.len());
+            if wanted(entry) {
+                return Some((index, *entry, self.bytes.get(start..end).unwrap_or_default()));
+            }
+            start = end;
+        }
+        None
+    }
+
+    /// The entries, to be changed, each with its topic.
+    pub(crate) fn each(&mut self, mut change: impl FnMut(&mut Entry, &[u8])) {
+        let mut start = 0_usize;
+        for entry in self.entries.iter_mut().take(*self.count) {
+            let topic = self.bytes.get(start..start.saturating_add(usize::from(entry.topic_len)));
+            start = start.saturating_add(entry.len());
+            change(entry, topic.unwrap_or_default());
+        }
     }
 
     /// The place of an entry that these readers are still to take.

@@ -12,7 +12,10 @@ extern crate std;
 
 mod client;
 mod clock;
+mod durable;
 mod error;
+#[cfg(feature = "flash")]
+mod flash;
 mod inbox;
 mod options;
 mod publish;
@@ -21,6 +24,7 @@ mod resources;
 mod routes;
 mod runner;
 mod state;
+mod store;
 mod subscriber;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -31,15 +35,18 @@ pub use clock::Clock;
 #[cfg(feature = "embassy-time")]
 pub use clock::EmbassyClock;
 pub use error::{Error, Failure};
+#[cfg(feature = "flash")]
+pub use flash::{FlashError, FlashStore};
 pub use mqtt_core;
 pub use mqtt_core::{
-    Backoff, CleanStart, ConnectOptions, ConnectionError, Fallback, Instant, Outcome, Properties, Property,
-    ProtocolVersion, QoS, ReasonCode, UsageError, Will,
+    Backoff, CleanStart, ConnectOptions, ConnectionError, DeliveryNumber, Fallback, Instant, Outcome, Properties,
+    Property, ProtocolVersion, QoS, ReasonCode, UsageError, Will,
 };
 pub use options::Options;
 pub use publish::{Publish, Receipt};
 pub use resources::{Capacities, Resources, Sizes, size};
 pub use runner::Runner;
 pub use state::{Statistics, Status};
+pub use store::{NoStore, Store};
 pub use subscriber::{Message, Subscriber};
 pub use transport::{Connect, Half, Open, Shared, TcpConnector, TcpError, Transport};

@@ -61,6 +61,9 @@ impl<'a> Options<'a> {
 
     /// Sets for how many milliseconds a message waits for room in the inbox while nothing more is read; default: 5,000. After
     /// that one at QoS 0 is dropped and counted; at QoS 1 and 2 the connection is closed, so that the Server sends it again.
+    ///
+    /// For as long, from the first connection on, messages at QoS 1 and 2 of a session that the Server has kept wait for those who
+    /// will subscribe to them: subscribe by then.
     #[must_use]
     pub const fn stall_timeout(mut self, milliseconds: u32) -> Self {
         self.stall_timeout = milliseconds;

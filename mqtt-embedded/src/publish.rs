@@ -6,7 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use mqtt_core::{Property, PublishRequest, QoS, ReasonCode, TopicAliasUse, TopicName};
+use mqtt_core::{Outcome, Property, PublishRequest, QoS, ReasonCode, TopicAliasUse, TopicName};
 
 use crate::clock::Clock;
 use crate::error::Error;
@@ -56,14 +56,15 @@ impl<'a, 'p, M: RawMutex, C: Clock, P: Capacities> Publish<'a, 'p, M, C, P> {
     }
 
     /// Waits until the message is accepted: at QoS 0 for the connection and its place in the queue, at QoS 1 and 2 in the
-    /// session, which keeps it over reconnects.
+    /// session, which keeps it over reconnects, and with a store over a loss of power.
     ///
-    /// Dropped before it is done, nothing is published.
+    /// Dropped before it is done, nothing is published; with a store it may be published all the same.
     ///
     /// # Errors
-    /// A limit of the Server, what does not fit the memory at all, [`Error::ReceiptsFull`], [`Error::Closed`].
+    /// A limit of the Server, what does not fit the memory at all, [`Error::ReceiptsFull`], [`Error::Closed`];
+    /// `NotDelivered(StoreFailed)` when a store does not take it.
     pub async fn send(self) -> Result<Receipt<'a, M, C, P>, Error> {
-        poll_fn(|cx| {
+        let receipt = poll_fn(|cx| {
             self.resources.with(|state, now| match state.publish(now, &self.request, self.payload) {
                 Ok(Some(receipt)) => Poll::Ready(Ok(Receipt::new(self.resources, receipt))),
                 Ok(None) => {
@@ -73,7 +74,15 @@ impl<'a, 'p, M: RawMutex, C: Clock, P: Capacities> Publish<'a, 'p, M, C, P> {
                 Err(error) => Poll::Ready(Err(error)),
             })
         })
-        .await
+        .await?;
+        let recorded = poll_fn(|cx| match receipt.place {
+            Some(place) => self.resources.with(|state, _| state.poll_recorded(cx, place)),
+            None => Poll::Ready(true),
+        });
+        if !recorded.await {
+            return Err(Error::NotDelivered(Outcome::StoreFailed));
+        }
+        Ok(receipt)
     }
 
     /// Waits until the message is delivered. Dropped half-way, it may be published all the same.
@@ -113,10 +122,6 @@ pub struct Receipt<'a, M: RawMutex, C: Clock, P: Capacities> {
 impl<'a, M: RawMutex, C: Clock, P: Capacities> Receipt<'a, M, C, P> {
     pub(crate) const fn new(resources: &'a Resources<M, C, P>, place: Option<u8>) -> Self {
         Self { resources, place }
-    }
-
-    pub(crate) async fn answer(self) -> Result<ReasonCode, Error> {
-        self.await
     }
 }
 

@@ -16,7 +16,7 @@ pub enum Receipt {
     Waiting(PacketIdentifier),
     /// It has one, which nobody has taken yet.
     #[doc(hidden)]
-    Done(Answer),
+    Done(Result<ReasonCode, Outcome>),
 }
 
 /// Takes a place; `None`: all have owners.

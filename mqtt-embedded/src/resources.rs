@@ -48,7 +48,14 @@ impl<M: RawMutex, C: Clock, P: Capacities> Resources<M, C, P> {
     /// Empty memory.
     #[must_use]
     pub const fn new(clock: C) -> Self {
-        Self { state: Mutex::new(RefCell::new(State::NEW)), clock }
+        Self { state: Mutex::new(RefCell::new(State::new(false))), clock }
+    }
+
+    /// Empty memory of a client whose session is kept in a [`Store`](crate::Store): commands wait until
+    /// [`Runner::run_durable`](crate::Runner::run_durable) has loaded it.
+    #[must_use]
+    pub const fn durable(clock: C) -> Self {
+        Self { state: Mutex::new(RefCell::new(State::new(true))), clock }
     }
 
     /// A handle; as many as are wanted.

@@ -1,6 +1,9 @@
 //! Who subscribed to what.
 
-use mqtt_core::{Renewal, Subscription, SubscriptionList, SubscriptionOptions, TopicFilter, TopicName};
+use mqtt_core::{
+    Outcome, PacketIdentifier, ReasonCode, Renewal, Subscription, SubscriptionList, SubscriptionOptions, TopicFilter,
+    TopicName,
+};
 
 /// A filter, and where its subscription stands.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +18,20 @@ struct Route<const LEN: usize> {
     renewal: Renewal,
     /// A subscriber reads.
     held: bool,
+    request: Request,
+}
+
+/// Where the request for a subscription stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Request {
+    /// It is to be sent.
+    Wanted,
+    /// It is under way.
+    #[doc(hidden)]
+    Asked(PacketIdentifier),
+    /// It has an outcome.
+    #[doc(hidden)]
+    Answered(Result<ReasonCode, Outcome>),
 }
 
 impl<const LEN: usize> Route<LEN> {
@@ -26,6 +43,7 @@ impl<const LEN: usize> Route<LEN> {
         granted: false,
         renewal: Renewal::Granted,
         held: false,
+        request: Request::Wanted,
     };
 
     fn filter(&self) -> Option<TopicFilter<'_>> {
@@ -44,22 +62,31 @@ pub struct Routes<const N: usize, const LEN: usize> {
 
 /// What the state needs of [`Routes`], whatever their size.
 pub trait RouteList: SubscriptionList {
-    /// Takes a place for a filter; `None`: there is none, or another subscriber has this filter.
+    /// Takes a place for a subscription; `None`: there is none, or another subscriber has this filter.
     #[doc(hidden)]
-    fn open(&mut self, filter: TopicFilter<'_>) -> Option<u8>;
+    fn open(&mut self, subscription: Subscription<'_>) -> Option<u8>;
     /// The subscriber is gone. The filter stays until the Server has answered the UNSUBSCRIBE.
     #[doc(hidden)]
     fn close(&mut self, index: u8);
-    /// The filter was not asked for after all.
+    /// The subscription at a place.
     #[doc(hidden)]
-    fn free(&mut self, index: u8);
-    /// The filter at a place.
-    #[doc(hidden)]
-    fn filter(&self, index: u8) -> Option<TopicFilter<'_>>;
+    fn subscription(&self, index: u8) -> Option<Subscription<'_>>;
     /// Whom a message with this topic is for, a bit for each place.
     #[doc(hidden)]
     fn matching(&self, topic: TopicName<'_>) -> u32;
-    /// The Server has no subscription with the filter at this place.
+    /// A place whose subscription is to be asked for.
+    #[doc(hidden)]
+    fn wanted(&self) -> Option<u8>;
+    /// Where the request of a place stands.
+    #[doc(hidden)]
+    fn request(&self, index: u8) -> Option<Request>;
+    /// Says where it stands.
+    #[doc(hidden)]
+    fn set_request(&mut self, index: u8, request: Request);
+    /// The request with this identifier has an outcome.
+    #[doc(hidden)]
+    fn answer(&mut self, id: PacketIdentifier, answer: Result<ReasonCode, Outcome>);
+    /// The Server has no subscription with the filter at this place any more.
     #[doc(hidden)]
     fn is_lost(&self, index: u8) -> bool;
 }
@@ -73,15 +100,14 @@ impl<const N: usize, const LEN: usize> Routes<N, LEN> {
 }
 
 impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
-    fn open(&mut self, filter: TopicFilter<'_>) -> Option<u8> {
-        let text = filter.as_str().as_bytes();
-        let index = match self.position(filter) {
+    fn open(&mut self, subscription: Subscription<'_>) -> Option<u8> {
+        let text = subscription.filter.as_str().as_bytes();
+        let index = match self.position(subscription.filter) {
             // Its subscriber has gone and has come back.
             Some(index) if self.routes.get(index).is_some_and(|route| !route.held) => index,
             Some(_) => return None,
             None => {
-                let mut places = self.routes.iter().take(32);
-                let free = places.position(|route| route.filter_len == 0);
+                let free = self.routes.iter().take(32).position(|route| route.filter_len == 0);
                 // One whose end the Server was to be told of, on a session that it lost.
                 free.or_else(|| self.routes.iter().take(32).position(|route| !route.held && !route.granted))?
             }
@@ -89,24 +115,43 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
         let route = self.routes.get_mut(index)?;
         route.filter.get_mut(..text.len())?.copy_from_slice(text);
         route.filter_len = u16::try_from(text.len()).ok()?;
-        route.held = true;
+        (route.options, route.request, route.held) = (subscription.options, Request::Wanted, true);
         u8::try_from(index).ok()
     }
 
     fn close(&mut self, index: u8) {
         if let Some(route) = self.routes.get_mut(usize::from(index)) {
             route.held = false;
+            if route.request == Request::Wanted && !route.granted {
+                *route = Route::FREE;
+            }
         }
     }
 
-    fn free(&mut self, index: u8) {
-        if let Some(route) = self.routes.get_mut(usize::from(index)).filter(|route| !route.granted) {
-            *route = Route::FREE;
+    fn subscription(&self, index: u8) -> Option<Subscription<'_>> {
+        let route = self.routes.get(usize::from(index))?;
+        Some(Subscription { filter: route.filter()?, options: route.options })
+    }
+
+    fn wanted(&self) -> Option<u8> {
+        let wanted = |route: &Route<LEN>| route.held && route.request == Request::Wanted;
+        self.routes.iter().take(32).position(wanted).and_then(|index| u8::try_from(index).ok())
+    }
+
+    fn request(&self, index: u8) -> Option<Request> {
+        self.routes.get(usize::from(index)).map(|route| route.request)
+    }
+
+    fn set_request(&mut self, index: u8, request: Request) {
+        if let Some(route) = self.routes.get_mut(usize::from(index)) {
+            route.request = request;
         }
     }
 
-    fn filter(&self, index: u8) -> Option<TopicFilter<'_>> {
-        self.routes.get(usize::from(index))?.filter()
+    fn answer(&mut self, id: PacketIdentifier, answer: Result<ReasonCode, Outcome>) {
+        for route in self.routes.iter_mut().filter(|route| route.request == Request::Asked(id)) {
+            route.request = Request::Answered(answer);
+        }
     }
 
     fn matching(&self, topic: TopicName<'_>) -> u32 {

@@ -7,7 +7,9 @@ use core::task::Poll;
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embedded_io_async::{Read, Write};
-use mqtt_core::{Attempt, ConnectOptions, ConnectionError, ErrorClass, Frames, Input, Instant, ProtocolVersion};
+use mqtt_core::{
+    Attempt, ConnectOptions, ConnectionError, ErrorClass, Frames, Input, Instant, ProtocolVersion, Record,
+};
 use rand_core::RngCore;
 
 use crate::clock::Clock;
@@ -15,6 +17,7 @@ use crate::error::Failure;
 use crate::options::Options;
 use crate::resources::{Capacities, Resources};
 use crate::state::Status;
+use crate::store::Store;
 use crate::transport::{Connect, Open, Transport};
 
 /// Drives a client: owns the transport, the clock and the reconnecting. One for each [`Resources`].
@@ -26,6 +29,9 @@ pub struct Runner<'a, M, C, P: Capacities> {
 
 /// How long a DISCONNECT may take to leave, in milliseconds.
 pub(crate) const LAST_WORDS: u64 = 500;
+
+/// How long nothing is written behind a record that could not be, in milliseconds.
+const STORE_PAUSE: u64 = 1_000;
 
 /// How a connection ended.
 enum End {
@@ -43,6 +49,32 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
         Self { resources, receive, transmit }
     }
 
+    /// As [`run`](Self::run), with a session that is kept in a store; the memory is [`Resources::durable`]. `record` holds the largest record: topic, properties,
+    /// payload and about 32 bytes.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run), and [`Failure::Store`] when the store cannot be loaded.
+    pub async fn run_durable<T: Connect>(
+        &mut self,
+        connector: &mut T,
+        options: &Options<'_>,
+        random: &mut impl RngCore,
+        store: &mut impl Store,
+        record: &mut [u8],
+    ) -> Result<(), Failure> {
+        let resources = self.resources;
+        let mut restore = |record: &Record<'_>| resources.with(|state, now| state.restore(now, record));
+        if resources.with(|state, _| state.loading) {
+            store.load(&mut restore).await.map_err(|_| Failure::Store)?;
+            resources.with(|state, _| state.begin_durable());
+        }
+        // What is being written is not dropped with a connection.
+        match either(self.run(connector, options, random), keep(resources, store, record)).await {
+            Either::First(end) => end,
+            Either::Second(never) => match never {},
+        }
+    }
+
     /// Connects, works, and connects again, until the client is shut down or trying again cannot help.
     ///
     /// `random` is asked for one number before each wait, so that many devices do not come back at once.
@@ -50,13 +82,18 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
     /// Dropped, the transport is dropped with it; the session stays and goes on with the next `run`.
     ///
     /// # Errors
-    /// Why it gave up: what [`ErrorClass::Stop`](mqtt_core::ErrorClass::Stop) names, or options that cannot be said.
+    /// Why it gave up: what [`ErrorClass::Stop`](mqtt_core::ErrorClass::Stop) names, or options that cannot be said;
+    /// [`Failure::Store`] for memory that is [`Resources::durable`].
     pub async fn run<T: Connect>(
         &mut self,
         connector: &mut T,
         options: &Options<'_>,
         random: &mut impl RngCore,
     ) -> Result<(), Failure> {
+        if self.resources.with(|state, _| state.loading) {
+            return Err(Failure::Store);
+        }
+        self.resources.with(|state, _| state.patience = options.stall_timeout);
         let mut version = options.connect.version;
         let mut attempt: Option<u32> = None;
         loop {
@@ -185,6 +222,28 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
     }
 }
 
+/// Writes records as they come. After one that failed there is a pause: its next try is another record.
+async fn keep<M: RawMutex, C: Clock, P: Capacities>(
+    resources: &Resources<M, C, P>,
+    store: &mut impl Store,
+    out: &mut [u8],
+) -> Infallible {
+    let mut failed = None;
+    loop {
+        let next = poll_fn(|cx| resources.with(|state, now| state.poll_store(cx, now, &mut failed, out)));
+        let (ticket, len) = next.await;
+        let durable = match out.get(..len).filter(|record| !record.is_empty()) {
+            Some(record) => store.append(record).await.is_ok(),
+            None => false,
+        };
+        resources.with(|state, _| state.recorded(ticket, durable, &mut failed));
+        if !durable {
+            let until = resources.clock.now().plus_millis(STORE_PAUSE);
+            resources.clock.sleep_until(until).await;
+        }
+    }
+}
+
 impl<M, C, P: Capacities> core::fmt::Debug for Runner<'_, M, C, P> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Runner").finish_non_exhaustive()
@@ -204,7 +263,7 @@ fn fallback(failure: Failure, dialled: bool, stood: Option<u64>) -> Option<Attem
 const fn class(failure: Failure) -> ErrorClass {
     match failure {
         Failure::Connection(error) => ErrorClass::of_error(error),
-        Failure::Usage(_) => ErrorClass::Stop,
+        Failure::Usage(_) | Failure::Store => ErrorClass::Stop,
         Failure::Transport
         | Failure::Handshake
         | Failure::ConnectTimeout
@@ -357,6 +416,7 @@ impl<M: RawMutex, C: Clock, P: Capacities> Link<'_, M, C, P> {
                 if state.shutdown.is_some_and(|at| now >= at) {
                     state.writer.wake();
                 }
+                state.expire_early(now);
                 let failure = state.machine.connection.failure();
                 if failure.is_some() {
                     failed_at.get_or_insert(now);

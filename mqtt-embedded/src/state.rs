@@ -4,22 +4,22 @@ use core::task::{Context, Poll, Waker};
 
 use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
 use mqtt_core::{
-    Acknowledgement, Body, ConnectionError, Delivery, Event, Input, Instant, Machine, Message, PacketIdentifier,
-    Payload, Property, ProtocolVersion, Publish, PublishRequest, QoS, ReasonCode, ReceiveError, Sender, Storage as _,
-    SubscribeRequest, Subscription, TransmitPayload, UnsubscribeRequest, UsageError,
+    Acknowledgement, Body, ConnectionError, Delivery, Event, Input, Instant, Machine, Message, Outcome,
+    PacketIdentifier, Payload, Property, ProtocolVersion, Publish, PublishRequest, QoS, ReasonCode, ReceiveError,
+    Sender, Storage as _, SubscribeRequest, Subscription, TransmitPayload, UnsubscribeRequest, UsageError,
 };
 
 use crate::error::{Error, Failure};
 use crate::inbox::{Entry, Kind, Messages as _};
 use crate::receipts::{self, Answer};
 use crate::resources::Capacities;
-use crate::routes::RouteList as _;
+use crate::routes::{Request, RouteList as _};
 use crate::runner::LAST_WORDS;
 
 /// The state of a client.
 pub(crate) struct State<P: Capacities> {
     pub(crate) machine: Machine<P::Storage, P::Aliases, P::Routes>,
-    inbox: P::Inbox,
+    pub(crate) inbox: P::Inbox,
     receipts: P::Receipts,
     /// Whole packets at QoS 0; the first `queued` bytes are to be sent.
     queue: P::Queue,
@@ -32,6 +32,12 @@ pub(crate) struct State<P: Capacities> {
     aborted: u32,
     /// Filters without a subscriber, until there is room for the UNSUBSCRIBE.
     unwanted: u32,
+    /// Until when messages of a session that was there before wait for those who will subscribe to them.
+    pub(crate) early_until: Option<Instant>,
+    /// For how many milliseconds they do.
+    pub(crate) patience: u32,
+    /// There is a store, and the session is not here yet.
+    pub(crate) loading: bool,
     pub(crate) status: Status,
     pub(crate) connected_at: Option<Instant>,
     pub(crate) shutdown: Option<Instant>,
@@ -39,6 +45,7 @@ pub(crate) struct State<P: Capacities> {
     pub(crate) writer: WakerRegistration,
     pub(crate) reader: WakerRegistration,
     pub(crate) timer: WakerRegistration,
+    pub(crate) store: WakerRegistration,
     waiting: MultiWakerRegistration<8>,
 }
 
@@ -78,25 +85,31 @@ pub struct Statistics {
 }
 
 impl<P: Capacities> State<P> {
-    pub(crate) const NEW: Self = Self {
-        machine: Machine::with(P::STORAGE, P::ALIASES, P::ROUTES),
-        inbox: P::INBOX,
-        receipts: P::RECEIPTS,
-        queue: P::QUEUE,
-        queued: 0,
-        sending: None,
-        streaming: 0,
-        aborted: 0,
-        unwanted: 0,
-        status: Status::Connecting,
-        connected_at: None,
-        shutdown: None,
-        statistics: Statistics { received: 0, unrouted: 0, dropped: 0, skipped: 0, connections: 0 },
-        writer: WakerRegistration::new(),
-        reader: WakerRegistration::new(),
-        timer: WakerRegistration::new(),
-        waiting: MultiWakerRegistration::new(),
-    };
+    pub(crate) const fn new(loading: bool) -> Self {
+        Self {
+            machine: Machine::with(P::STORAGE, P::ALIASES, P::ROUTES),
+            inbox: P::INBOX,
+            receipts: P::RECEIPTS,
+            queue: P::QUEUE,
+            queued: 0,
+            sending: None,
+            streaming: 0,
+            aborted: 0,
+            unwanted: 0,
+            early_until: None,
+            patience: 0,
+            loading,
+            status: Status::Connecting,
+            connected_at: None,
+            shutdown: None,
+            statistics: Statistics { received: 0, unrouted: 0, dropped: 0, skipped: 0, connections: 0 },
+            writer: WakerRegistration::new(),
+            reader: WakerRegistration::new(),
+            timer: WakerRegistration::new(),
+            store: WakerRegistration::new(),
+            waiting: MultiWakerRegistration::new(),
+        }
+    }
 
     /// Handles that wait look again: for room, an answer, a message, the status.
     pub(crate) fn wake_handles(&mut self) {
@@ -111,6 +124,7 @@ impl<P: Capacities> State<P> {
     pub(crate) fn wake_runner(&mut self) {
         self.writer.wake();
         self.timer.wake();
+        self.store.wake();
     }
 
     fn check_open(&self) -> Result<(), Error> {
@@ -131,6 +145,7 @@ impl<P: Capacities> State<P> {
     fn passes(&self, error: UsageError) -> bool {
         self.machine.session.outgoing_len() > 0
             && matches!(error, UsageError::InFlightFull | UsageError::StorageFull(_))
+            || error == UsageError::RecordPending
     }
 
     /// Takes a message over. `Ok(None)`: no room now.
@@ -144,7 +159,7 @@ impl<P: Capacities> State<P> {
         if request.qos == QoS::AtMostOnce {
             return self.publish_at_most_once(request, payload);
         }
-        if !self.has_receipt()? {
+        if self.loading || !self.has_receipt()? {
             return Ok(None);
         }
         match self.machine.publish(now, request, Body::Stored(payload)) {
@@ -181,21 +196,26 @@ impl<P: Capacities> State<P> {
         Ok(Some(None))
     }
 
-    /// Asks for a subscription. `Ok(None)`: no room now. Otherwise its place and its receipt.
-    pub(crate) fn subscribe(&mut self, subscription: Subscription<'_>) -> Result<Option<(u8, u8)>, Error> {
+    /// Takes a place for a subscription, which is asked for as soon as there is room; what waits for it is its own from now on.
+    pub(crate) fn subscribe(&mut self, subscription: Subscription<'_>) -> Result<u8, Error> {
         self.check_open()?;
-        if !self.has_receipt()? {
-            return Ok(None);
-        }
-        let route = self.machine.subscriptions.open(subscription.filter).ok_or(Error::FiltersFull)?;
-        match self.machine.subscribe(&SubscribeRequest::new(&[subscription])) {
-            Ok(id) => {
-                self.unwanted &= !bit(route);
-                Ok(self.accepted(id).map(|receipt| (route, receipt)))
-            }
-            Err(error) => {
-                self.machine.subscriptions.free(route);
-                if self.passes(error) { Ok(None) } else { Err(error.into()) }
+        let route = self.machine.subscriptions.open(subscription).ok_or(Error::FiltersFull)?;
+        self.unwanted &= !bit(route);
+        self.claim(route, subscription.filter);
+        self.wake_runner();
+        Ok(route)
+    }
+
+    /// Waits for the Server's answer to a subscription.
+    pub(crate) fn poll_granted(&mut self, cx: &Context<'_>, route: u8) -> Poll<Result<ReasonCode, Error>> {
+        match self.machine.subscriptions.request(route) {
+            Some(Request::Answered(Ok(reason))) if reason.is_failure() => Poll::Ready(Err(Error::Rejected(reason))),
+            Some(Request::Answered(Ok(reason))) => Poll::Ready(Ok(reason)),
+            Some(Request::Answered(Err(outcome))) => Poll::Ready(Err(Error::NotDelivered(outcome))),
+            _ if self.status == Status::Closed => Poll::Ready(Err(Error::Closed)),
+            _ => {
+                self.waiting.register(cx.waker());
+                Poll::Pending
             }
         }
     }
@@ -213,31 +233,60 @@ impl<P: Capacities> State<P> {
         self.wake_runner();
     }
 
-    fn send_unsubscribe(&mut self) {
+    /// Gives the machine what is to be subscribed to and unsubscribed from, as far as it has room.
+    fn send_requests(&mut self) {
+        if self.loading {
+            return;
+        }
+        let Machine { connection, session, subscriptions } = &mut self.machine;
         while self.unwanted != 0 {
             let index = self.unwanted.trailing_zeros() as u8;
-            let Machine { connection, session, subscriptions } = &mut self.machine;
-            let Some(filter) = subscriptions.filter(index) else {
-                self.unwanted &= !bit(index);
-                continue;
-            };
-            let filters = [filter];
-            let request = UnsubscribeRequest::new(&filters);
-            match connection.unsubscribe(session, &request) {
-                Err(UsageError::InFlightFull | UsageError::StorageFull(_)) => return,
-                _ => self.unwanted &= !bit(index),
+            if let Some(subscription) = subscriptions.subscription(index) {
+                let filters = [subscription.filter];
+                let asked = connection.unsubscribe(session, &UnsubscribeRequest::new(&filters));
+                if let Err(UsageError::InFlightFull | UsageError::StorageFull(_) | UsageError::RecordPending) = asked {
+                    return;
+                }
             }
+            self.unwanted &= !bit(index);
+        }
+        while let Some(index) = subscriptions.wanted() {
+            let Some(subscription) = subscriptions.subscription(index) else { return };
+            let filters = [subscription];
+            let request = match connection.subscribe(session, subscriptions, &SubscribeRequest::new(&filters)) {
+                Ok(id) => Request::Asked(id),
+                Err(UsageError::InFlightFull | UsageError::StorageFull(_)) if session.outgoing_len() > 0 => return,
+                Err(UsageError::RecordPending) => return,
+                Err(error) => {
+                    self.waiting.wake();
+                    Request::Answered(Err(Outcome::Refused(error)))
+                }
+            };
+            subscriptions.set_request(index, request);
         }
     }
 
     /// These readers have taken an entry.
     fn take(&mut self, index: usize, readers: u32) {
-        if let Some(token) = self.inbox.parts().take(index, readers) {
-            // Stale: the connection is another one, and the Server sends it again or has forgotten it.
-            let _ = self.machine.acknowledge(token, ReasonCode::SUCCESS);
-            self.wake_runner();
+        if self.inbox.parts().take(index, readers).is_some() {
+            self.settle(index);
         }
         self.reader.wake();
+    }
+
+    /// Everybody has taken an entry: it is acknowledged, and gone. Where another record is in the way it waits for that.
+    pub(crate) fn settle(&mut self, index: usize) -> bool {
+        let Some(token) = self.inbox.parts().acknowledgement(index) else {
+            self.inbox.parts().remove(index);
+            return true;
+        };
+        // Stale: the connection is another one, and the Server sends it again or has forgotten it.
+        if self.machine.acknowledge(token, ReasonCode::SUCCESS) == Err(UsageError::RecordPending) {
+            return false;
+        }
+        self.inbox.parts().remove(index);
+        self.wake_runner();
+        true
     }
 
     /// The next entry for a subscriber, copied into `buffer`.
@@ -249,7 +298,8 @@ impl<P: Capacities> State<P> {
         buffer: &mut [u8],
     ) -> Poll<Result<Option<Entry>, Error>> {
         let reader = bit(route);
-        let Some((index, entry, bytes)) = self.inbox.parts().first_for(reader) else {
+        let found = self.inbox.parts().find(|entry| entry.readers & reader != 0 && entry.record.is_none());
+        let Some((index, entry, bytes)) = found else {
             if core::mem::take(&mut self.aborted) & reader != 0 {
                 return Poll::Ready(Err(Error::Aborted));
             }
@@ -289,6 +339,20 @@ impl<P: Capacities> State<P> {
         }
     }
 
+    /// With a store: waits until the record of the command behind a receipt is durable; tells whether it is now.
+    pub(crate) fn poll_recorded(&mut self, cx: &Context<'_>, receipt: u8) -> Poll<bool> {
+        let recorded = match self.receipts.as_mut().get(usize::from(receipt)) {
+            Some(receipts::Receipt::Waiting(id)) => self.machine.session.is_recorded(*id),
+            Some(receipts::Receipt::Done(Err(Outcome::StoreFailed))) => return Poll::Ready(false),
+            _ => true,
+        };
+        if recorded {
+            return Poll::Ready(true);
+        }
+        self.waiting.register(cx.waker());
+        Poll::Pending
+    }
+
     pub(crate) fn close_receipt(&mut self, receipt: u8) {
         receipts::close(self.receipts.as_mut(), receipt);
         self.wake_handles();
@@ -311,12 +375,14 @@ impl<P: Capacities> State<P> {
     pub(crate) fn receive(&mut self, now: Instant, input: Input<'_>) -> bool {
         let Machine { connection, session, subscriptions } = &mut self.machine;
         let statistics = &mut self.statistics;
-        let mut arrived = None;
+        let (mut arrived, mut unrecorded) = (None, None);
         match connection.receive(session, subscriptions, now, input) {
             Ok(Some(Event::Message(message))) => {
                 statistics.received = statistics.received.wrapping_add(1);
                 let readers = subscriptions.matching(message.topic);
-                let entry = entry(Kind::Message, &message, readers, message.payload);
+                let early = readers == 0 && self.early_until.is_some_and(|until| now < until);
+                let mut entry = entry(Kind::Message, &message, readers, message.payload);
+                entry.unclaimed = early && message.acknowledgement.is_some();
                 arrived = Some(self.inbox.parts().offer(entry, pieces(&message), statistics));
             }
             Ok(Some(Event::MessageBegins { message, payload_len })) => {
@@ -331,7 +397,8 @@ impl<P: Capacities> State<P> {
                 let offered = self.inbox.parts().offer_part(entry, fragment);
                 self.streaming = if offered.taken { self.streaming } else { 0 };
             }
-            Ok(Some(Event::MessageEnds { fragment, acknowledgement, .. })) => {
+            Ok(Some(Event::MessageEnds { fragment, acknowledgement, record })) => {
+                unrecorded = record;
                 let entry = part(true, self.streaming, fragment, acknowledgement);
                 arrived = Some(self.inbox.parts().offer_part(entry, fragment));
                 self.streaming = 0;
@@ -340,16 +407,16 @@ impl<P: Capacities> State<P> {
             Ok(Some(Event::Published { packet_identifier, reason_code, .. })) => {
                 receipts::resolve(self.receipts.as_mut(), packet_identifier, Ok(reason_code));
             }
-            Ok(Some(
-                Event::Subscribed { packet_identifier, reason_codes, .. }
-                | Event::Unsubscribed { packet_identifier, reason_codes, .. },
-            )) => {
+            Ok(Some(Event::Subscribed { packet_identifier, reason_codes, .. })) => {
                 let first = reason_codes.iter().next().unwrap_or(ReasonCode::SUCCESS);
-                receipts::resolve(self.receipts.as_mut(), packet_identifier, Ok(first));
+                subscriptions.answer(packet_identifier, Ok(first));
             }
             Ok(Some(Event::Connected(connected))) => {
                 statistics.connections = statistics.connections.wrapping_add(1);
                 self.connected_at = Some(now);
+                if connected.session_present {
+                    self.early_until.get_or_insert(now.plus_millis(u64::from(self.patience)));
+                }
                 self.status = Status::Connected { session_present: connected.session_present };
             }
             Err(ReceiveError::NotReady) => return false,
@@ -359,6 +426,10 @@ impl<P: Capacities> State<P> {
         if let Some(token) = arrived.and_then(|offered| offered.acknowledge) {
             let _ = self.machine.acknowledge(token, ReasonCode::SUCCESS);
         }
+        if let Some(ticket) = unrecorded {
+            // A payload in parts is in no record.
+            self.machine.records_durable(ticket.number());
+        }
         self.wake_runner();
         self.wake_handles();
         true
@@ -367,7 +438,7 @@ impl<P: Capacities> State<P> {
     /// Writes what is sent next to the start of `out`, as far as it fits; 0: nothing now.
     pub(crate) fn fill(&mut self, now: Instant, out: &mut [u8]) -> Result<usize, UsageError> {
         self.machine.expire(now);
-        self.send_unsubscribe();
+        self.send_requests();
         let mut len = 0_usize;
         loop {
             let room = out.get_mut(len..).unwrap_or_default();
@@ -430,6 +501,7 @@ impl<P: Capacities> State<P> {
     pub(crate) fn resolve_outcomes(&mut self) {
         while let Some(ended) = self.machine.poll_outcome() {
             receipts::resolve(self.receipts.as_mut(), ended.packet_identifier, Err(ended.outcome));
+            self.machine.subscriptions.answer(ended.packet_identifier, Err(ended.outcome));
             self.waiting.wake();
         }
     }
@@ -450,12 +522,38 @@ impl<P: Capacities> State<P> {
         let machine = self.machine.poll_timeout();
         let last_words = failed_at.map(|at| at.plus_millis(LAST_WORDS));
         let shutdown = self.shutdown.filter(|at| *at > now);
-        [machine, last_words, shutdown].into_iter().flatten().min()
+        let early = self.early_until.filter(|until| *until > now);
+        [machine, last_words, shutdown, early].into_iter().flatten().min()
     }
 
     /// Tells whether everything was sent and answered.
     pub(crate) fn is_drained(&self) -> bool {
         self.machine.session.outgoing_len() == 0 && self.queued == 0 && self.sending.is_none()
+    }
+
+    /// Gives up messages that nobody has subscribed to in time; those from records wait for ever.
+    pub(crate) fn expire_early(&mut self, now: Instant) {
+        if self.early_until.is_none_or(|until| now < until) {
+            return;
+        }
+        let statistics = &mut self.statistics;
+        self.inbox.parts().each(|entry, _| {
+            if entry.unclaimed && !entry.again {
+                entry.unclaimed = false;
+                statistics.unrouted = statistics.unrouted.wrapping_add(1);
+            }
+        });
+        self.settle_all();
+    }
+
+    /// Acknowledges what everybody has taken and another record was in the way of.
+    pub(crate) fn settle_all(&mut self) {
+        let over = |entry: &Entry| entry.readers == 0 && !entry.unclaimed && entry.record.is_none();
+        while let Some((index, ..)) = self.inbox.parts().find(over) {
+            if !self.settle(index) {
+                return;
+            }
+        }
     }
 
     /// The end: every wait resolves.
@@ -487,6 +585,8 @@ fn entry(kind: Kind, message: &Message<'_>, readers: u32, payload: &[u8]) -> Ent
         dup: message.dup,
         readers,
         acknowledgement: message.acknowledgement,
+        record: message.record_ticket,
+        ..Entry::EMPTY
     }
 }
 
@@ -517,6 +617,6 @@ fn is_publish(packet: &[u8]) -> bool {
     packet.first().is_some_and(|first| first >> 4 == 3)
 }
 
-const fn bit(route: u8) -> u32 {
+pub(crate) const fn bit(route: u8) -> u32 {
     1_u32.wrapping_shl(route as u32)
 }

@@ -3,9 +3,10 @@
 use core::fmt;
 use core::future::poll_fn;
 use core::str::Utf8Error;
+use core::task::Poll;
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use mqtt_core::{PacketType, Properties, QoS, ReasonCode, Sender};
+use mqtt_core::{Acknowledgement, DeliveryNumber, PacketType, Properties, QoS, ReasonCode, Sender};
 
 use crate::clock::Clock;
 use crate::error::Error;
@@ -16,28 +17,28 @@ use crate::resources::{Capacities, Resources};
 pub struct Subscriber<'a, M: RawMutex, C: Clock, P: Capacities> {
     resources: &'a Resources<M, C, P>,
     route: u8,
-    granted: ReasonCode,
     /// The last part of a message has not been read.
     in_parts: bool,
 }
 
 impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     pub(crate) const fn new(resources: &'a Resources<M, C, P>, route: u8) -> Self {
-        Self { resources, route, granted: ReasonCode::SUCCESS, in_parts: false }
+        Self { resources, route, in_parts: false }
     }
 
-    pub(crate) const fn grant(&mut self, granted: ReasonCode) {
-        self.granted = granted;
-    }
-
-    /// The QoS that the Server granted.
-    #[must_use]
-    pub const fn granted(&self) -> ReasonCode {
-        self.granted
+    /// Waits for the Server's answer: the QoS that it granted. May be dropped and asked again.
+    ///
+    /// Whoever waits here takes no messages: where many may be waiting already, take them first.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`], [`Error::NotDelivered`], [`Error::Closed`].
+    pub async fn granted(&self) -> Result<ReasonCode, Error> {
+        poll_fn(|cx| self.resources.with(|state, _| state.poll_granted(cx, self.route))).await
     }
 
     /// Waits for the next message and copies it into `buffer`: topic, properties and payload. At QoS 1 and 2 it is acknowledged with
-    /// that. `None`: no more will come, because the client has ended or the Server has refused to renew the subscription.
+    /// that. `None`: no more will come, because the client has ended or the Server has refused the subscription, as
+    /// [`granted`](Self::granted) tells, or to renew it.
     ///
     /// Of a message that comes in parts ([`Message::payload_len`] is larger than its payload) the rest is read with
     /// [`read`](Self::read); what is not read is skipped.
@@ -88,8 +89,13 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
 
     async fn take(&self, buffer: &mut [u8]) -> Result<Option<Entry>, Error> {
         poll_fn(|cx| {
-            let (route, in_parts) = (self.route, self.in_parts);
-            self.resources.with(|state, _| state.poll_message(cx, route, in_parts, buffer))
+            self.resources.with(|state, _| {
+                let taken = state.poll_message(cx, self.route, self.in_parts, buffer);
+                if taken.is_pending() && matches!(state.poll_granted(cx, self.route), Poll::Ready(Err(_))) {
+                    return Poll::Ready(Ok(None));
+                }
+                taken
+            })
         })
         .await
     }
@@ -103,7 +109,7 @@ impl<M: RawMutex, C: Clock, P: Capacities> Drop for Subscriber<'_, M, C, P> {
 
 impl<M: RawMutex, C: Clock, P: Capacities> fmt::Debug for Subscriber<'_, M, C, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscriber").field("granted", &self.granted).finish_non_exhaustive()
+        f.debug_struct("Subscriber").field("route", &self.route).finish_non_exhaustive()
     }
 }
 
@@ -169,6 +175,19 @@ impl<'b> Message<'b> {
     #[must_use]
     pub const fn dup(&self) -> bool {
         self.entry.dup
+    }
+
+    /// The number of a message at QoS 1 and 2; with a store, and at QoS 2, it is the same when the message comes again: commit it
+    /// together with what the message does, to do that once.
+    #[must_use]
+    pub fn delivery_number(&self) -> Option<DeliveryNumber> {
+        self.entry.acknowledgement.map(Acknowledgement::delivery_number)
+    }
+
+    /// Whether it was handed over before a loss of power, or may have been.
+    #[must_use]
+    pub const fn redelivered(&self) -> bool {
+        self.entry.again
     }
 
     fn properties_at(&self) -> usize {

@@ -98,6 +98,7 @@ where
     call(Session::<S>::publish_qos);
     call(Session::<S>::unsent_topic);
     call(Session::<S>::awaits);
+    call(Session::<S>::is_recorded);
     call(Session::<S>::poll_record);
     call(Session::<S>::records_durable);
     call(Session::<S>::restore);

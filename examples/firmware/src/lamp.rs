@@ -100,7 +100,7 @@ async fn watch(client: Mqtt) {
 /// Does what it is told.
 #[embassy_executor::task]
 async fn lamp(client: Mqtt) {
-    let mut commands = client.subscribe(COMMAND, QoS::ExactlyOnce).await.expect("it may subscribe");
+    let mut commands = client.subscribe(COMMAND, QoS::ExactlyOnce).expect("it may subscribe");
     say(client, "off").await;
     println!("ready");
     let mut buffer = [0; 128];

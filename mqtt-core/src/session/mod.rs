@@ -275,6 +275,13 @@ impl<S: Storage> Session<S> {
         self.established = false;
     }
 
+    /// Tells whether the record of a publish is durable, or there is none to wait for: with a store the message is accepted from
+    /// then on.
+    #[must_use]
+    pub fn is_recorded(&self, id: PacketIdentifier) -> bool {
+        self.exchange(id).is_none_or(|exchange| self.may_leave(exchange.record))
+    }
+
     /// The oldest publish at QoS 1 or 2 that was never sent.
     #[must_use]
     pub fn next_unsent(&self) -> Option<PacketIdentifier> {

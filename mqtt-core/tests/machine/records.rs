@@ -364,7 +364,9 @@ fn a_publish_that_cannot_be_recorded_fails_alone() {
         let failed = pair.log[1].0;
         pair.machine.record_failed(failed).unwrap();
         assert_eq!(pair.outcomes(), ["Publish #1 StoreFailed"]);
+        assert!(!pair.session().is_recorded(id(2)), "its record is on the way");
         pair.make_durable(3);
+        assert!(pair.session().is_recorded(id(2)));
         assert_eq!(pair.sent(), ["PUBLISH #2 q1 t b"]);
         assert!(pair.machine.is_connected());
         pair.machine.record_failed(failed).unwrap();

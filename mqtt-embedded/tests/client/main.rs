@@ -9,5 +9,6 @@
 )]
 
 mod connecting;
+mod flash;
 mod messages;
 mod support;

@@ -56,8 +56,8 @@ fn a_message_reaches_the_subscriber_with_all_that_came_with_it() {
         server.serve(|_| Answer::Acknowledge).await;
     });
     world.run(async {
-        let mut commands = client.subscribe("cellar/+/cmd", QoS::AtLeastOnce).await.unwrap();
-        assert_eq!(commands.granted().as_u8(), 1);
+        let mut commands = client.subscribe("cellar/+/cmd", QoS::AtLeastOnce).unwrap();
+        assert_eq!(commands.granted().await.unwrap().as_u8(), 1);
         let mut small = [0; 4];
         let error = commands.next(&mut small).await.unwrap().unwrap_err();
         let Error::BufferTooSmall { needed } = error else { panic!("{error}") };
@@ -98,7 +98,7 @@ fn a_message_is_acknowledged_when_it_is_taken_and_not_before() {
             server.serve(|_| Answer::Acknowledge).await;
         });
         world.run(async {
-            let mut messages = client.subscribe("a", QoS::AtLeastOnce).await.unwrap();
+            let mut messages = client.subscribe("a", QoS::AtLeastOnce).unwrap();
             clock.sleep(2_000).await;
             taken.set(true);
             assert_eq!(messages.next(&mut [0; 64]).await.unwrap().unwrap().payload(), b"1");
@@ -135,7 +135,7 @@ fn forwarding_with_every_capacity_1_does_not_stand_still() {
             server.serve(|_| Answer::Acknowledge).await;
         });
         world.run(async {
-            let mut messages = client.subscribe("in", QoS::AtLeastOnce).await.unwrap();
+            let mut messages = client.subscribe("in", QoS::AtLeastOnce).unwrap();
             for _ in 0..20 {
                 let mut buffer = [0; 32];
                 let payload = messages.next(&mut buffer).await.unwrap().unwrap().payload();
@@ -168,7 +168,7 @@ fn a_payload_much_larger_than_the_buffer_comes_in_parts() {
             server.serve(|_| Answer::Acknowledge).await;
         });
         world.run(async {
-            let mut updates = client.subscribe("ota", QoS::ExactlyOnce).await.unwrap();
+            let mut updates = client.subscribe("ota", QoS::ExactlyOnce).unwrap();
             let mut buffer = [0; 256];
             let head = updates.next(&mut buffer).await.unwrap().unwrap();
             assert_eq!((head.topic(), head.payload_len() as usize), ("ota", LEN));

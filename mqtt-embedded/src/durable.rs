@@ -1,0 +1,149 @@
+//! The state's side of a store: records on their way there, and back after a loss of power.
+
+use core::task::{Context, Poll};
+
+use mqtt_core::{
+    Acknowledgement, DeliveryNumber, Instant, PacketIdentifier, PacketType, Properties, QoS, Record, RecordTicket,
+    RecordedMessage, Sender, TopicFilter, TopicName, UsageError,
+};
+
+use crate::inbox::{Entry, Kind, Messages as _};
+use crate::resources::Capacities;
+use crate::routes::RouteList as _;
+use crate::state::{State, bit};
+
+impl<P: Capacities> State<P> {
+    /// Rebuilds the session, record by record.
+    pub(crate) fn restore(&mut self, now: Instant, record: &Record<'_>) {
+        // The memory is not smaller than it was.
+        let _ = self.machine.restore(now, record);
+        match *record {
+            Record::Received { delivery, packet_identifier, ref message } => {
+                self.hand_over_again(delivery, packet_identifier, message);
+            }
+            Record::Confirmed { delivery } => {
+                let of_it =
+                    |entry: &Entry| entry.acknowledgement.is_some_and(|token| token.delivery_number() == delivery);
+                if let Some((index, ..)) = self.inbox.parts().find(of_it) {
+                    self.inbox.parts().remove(index);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// It was received and not confirmed: it waits for whoever subscribes to it.
+    fn hand_over_again(&mut self, delivery: DeliveryNumber, id: PacketIdentifier, message: &RecordedMessage<'_>) {
+        let (topic, properties) = (message.topic.as_str().as_bytes(), message.properties.as_encoded());
+        let readers = self.machine.subscriptions.matching(message.topic);
+        let entry = Entry {
+            kind: Kind::Message,
+            topic_len: topic.len() as u16,
+            properties_len: properties.len() as u16,
+            payload_len: message.payload.len() as u16,
+            qos: QoS::ExactlyOnce,
+            retain: message.retain,
+            dup: true,
+            acknowledgement: Some(Acknowledgement::of_record(delivery, id)),
+            again: true,
+            readers,
+            unclaimed: readers == 0,
+            ..Entry::EMPTY
+        };
+        self.inbox.parts().push(entry, [topic, properties, message.payload]);
+    }
+
+    /// All of it is here: from now on records are made.
+    pub(crate) fn begin_durable(&mut self) {
+        self.loading = false;
+        self.wake_handles();
+        self.machine.session.set_durable(true);
+        self.machine.session.expect_session_present();
+    }
+
+    /// Somebody subscribes to what waits.
+    pub(crate) fn claim(&mut self, route: u8, filter: TopicFilter<'_>) {
+        self.inbox.parts().each(|entry, topic| {
+            let topic = core::str::from_utf8(topic).ok().and_then(|topic| TopicName::new(topic).ok());
+            if entry.unclaimed && topic.is_some_and(|topic| filter.matches(topic)) {
+                entry.readers |= bit(route);
+                entry.unclaimed = false;
+            }
+        });
+    }
+
+    /// The next record for the store, written to `out`; a record that failed before is reported with it.
+    pub(crate) fn poll_store(
+        &mut self,
+        cx: &Context<'_>,
+        now: Instant,
+        failed: &mut Option<RecordTicket>,
+        out: &mut [u8],
+    ) -> Poll<(RecordTicket, usize)> {
+        // Those of messages first: they have the lower numbers.
+        let found = self.inbox.parts().find(|entry| entry.record.is_some());
+        let next = found.and_then(|(_, entry, bytes)| Some((entry.record?, encode(&entry, bytes, out))));
+        let next = next.or_else(|| {
+            let (ticket, record) = self.machine.poll_record(now)?;
+            Some((ticket, record.encode(out).unwrap_or(0)))
+        });
+        if let Some(ticket) = *failed {
+            if self.machine.record_failed(ticket) != Err(UsageError::RecordPending) {
+                *failed = None;
+                self.resolve_outcomes();
+                self.wake_runner();
+            }
+        }
+        if let Some(next) = next {
+            self.wake_handles();
+            self.writer.wake();
+            self.reader.wake();
+            return Poll::Ready(next);
+        }
+        self.settle_all();
+        if let Some((ticket, record)) = self.machine.poll_record(now) {
+            return Poll::Ready((ticket, record.encode(out).unwrap_or(0)));
+        }
+        self.store.register(cx.waker());
+        Poll::Pending
+    }
+
+    /// What became of a record.
+    pub(crate) fn recorded(&mut self, ticket: RecordTicket, durable: bool, failed: &mut Option<RecordTicket>) {
+        let found = self.inbox.parts().find(|entry| entry.record == Some(ticket)).map(|(index, ..)| index);
+        if durable {
+            self.machine.records_durable(ticket.number());
+            self.inbox.parts().each(|entry, _| {
+                if entry.record == Some(ticket) {
+                    entry.record = None;
+                }
+            });
+        } else {
+            // The message counts as not received.
+            if let Some(index) = found {
+                self.inbox.parts().remove(index);
+            }
+            if self.machine.record_failed(ticket) == Err(UsageError::RecordPending) {
+                *failed = Some(ticket);
+            }
+        }
+        self.resolve_outcomes();
+        self.wake_runner();
+        self.wake_handles();
+    }
+}
+
+/// The record of a message that waits; 0: it does not fit.
+fn encode(entry: &Entry, bytes: &[u8], out: &mut [u8]) -> usize {
+    let (topic, rest) = bytes.split_at_checked(usize::from(entry.topic_len)).unwrap_or_default();
+    let (properties, payload) = rest.split_at_checked(usize::from(entry.properties_len)).unwrap_or_default();
+    let topic = core::str::from_utf8(topic).ok().and_then(|topic| TopicName::new(topic).ok());
+    let properties = Properties::from_encoded(PacketType::Publish, Sender::Server, properties);
+    let (Some(topic), Ok(properties), Some(token)) = (topic, properties, entry.acknowledgement) else { return 0 };
+    let record = Record::Received {
+        delivery: token.delivery_number(),
+        packet_identifier: token.packet_identifier(),
+        message: RecordedMessage { topic, retain: entry.retain, properties, payload },
+    };
+    record.encode(out).unwrap_or(0)
+}
