@@ -27,6 +27,7 @@
 
 mod home;
 mod park;
+mod reader;
 mod subscription;
 mod verbs;
 
@@ -42,6 +43,7 @@ use tokio::sync::watch;
 
 use crate::client::Shutdown;
 use crate::error::Error;
+use crate::message::Message;
 use crate::options::IntoOptions;
 use crate::payload::Source;
 use crate::statistics::Statistics;
@@ -49,6 +51,7 @@ use crate::status::Status;
 use home::Home;
 use park::Until;
 
+pub use reader::PayloadReader;
 pub use subscription::Subscription;
 pub use verbs::{Publish, Receipt, Subscribe};
 
@@ -142,6 +145,24 @@ impl Client {
     /// A stream of what matches no other stream; see [`Client::listen_unmatched`](crate::Client::listen_unmatched).
     pub const fn listen_unmatched(&self) -> Subscribe<'_> {
         Subscribe { inner: self.client.listen_unmatched(), client: self }
+    }
+
+    /// Reads the payload of a message from one of this client's streams; see [`Message::reader`](crate::Message::reader).
+    ///
+    /// ```no_run
+    /// # fn f(client: mqtt_std::blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use mqtt_std::QoS;
+    ///
+    /// let mut updates = client.subscribe("cellar/+/firmware", QoS::AtLeastOnce).streamed().wait()?;
+    /// for message in updates.by_ref() {
+    ///     std::io::copy(&mut client.reader(&message), &mut std::fs::File::create("firmware.bin")?)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn reader(&self, message: &Message) -> PayloadReader {
+        PayloadReader::new(message.reader(), Arc::clone(&self.last))
     }
 
     /// The state of the connection.

@@ -1,6 +1,7 @@
 //! Calls that block, on threads of all kinds.
 
 use core::time::Duration;
+use std::io::Read;
 
 use mqtt_std::blocking::{Client, Subscription};
 use mqtt_std::testkit::{Broker, BrokerOptions};
@@ -82,6 +83,29 @@ fn work(client: Client) {
         client.publish("t", number.to_string()).qos(QoS::AtLeastOnce).wait().unwrap();
         assert_eq!(in_time(&mut stream).unwrap().payload_str().unwrap(), number.to_string());
     }
+}
+
+#[test]
+fn a_payload_that_is_larger_than_memory_goes_both_ways() {
+    bounded(|| {
+        let elsewhere = Elsewhere::new();
+        let text: Vec<u8> = (0..700_000_u32).map(|at| (at % 251) as u8).collect();
+        for version in BOTH {
+            let options = options(elsewhere.broker(), version, "client").maximum_packet_size(1_000).streaming();
+            let client = Client::connect(options).unwrap();
+            let mut stream = client.subscribe("t", QoS::AtLeastOnce).streamed().wait().unwrap();
+            let source = bytes::Bytes::from(text.clone());
+            let receipt = client.publish_from("t", source).qos(QoS::AtLeastOnce).send().unwrap();
+            let message = in_time(&mut stream).unwrap();
+            let mut reader = client.reader(&message);
+            assert_eq!(reader.remaining(), text.len());
+            let mut found = Vec::new();
+            reader.read_to_end(&mut found).unwrap();
+            assert!(found == text);
+            receipt.wait().unwrap();
+            assert_eq!(client.shutdown(LONG).unwrap().undelivered, 0);
+        }
+    });
 }
 
 #[test]
