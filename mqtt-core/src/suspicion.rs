@@ -13,12 +13,10 @@ use crate::types::{PacketIdentifier, ReasonCode};
 /// Sessions outlive connections, so such an exchange is sent again on the next one, and nothing else gets on. Here it fails
 /// alone, with [`Outcome::GivenUp`]:
 ///
-/// ```text
-/// watching --as many connections as allowed died with the same exchange unanswered--> one at a time
-///     ^                                                                                |      |
-///     +-------- all that was unanswered then has its answer, or was given up ----------+      +--the connection dies again-->
-///                                                                                      ^---------- the one sent is given up --+
-/// ```
+/// * So many connections as are allowed die with the same exchange unanswered. From then on exchanges are sent one at a time,
+///   and on each connection a PINGREQ comes first: one that dies without its answer does not die of an exchange.
+/// * Two connections die with the same one sent alone: that one is given up.
+/// * Once all that was unanswered has its answer, or was given up, everything is sent as before.
 ///
 /// The adapter keeps the value, transmits by its [`poll_transmit`](Self::poll_transmit), and tells of each connection that the
 /// peer has ended. Who does not use it pays nothing for it.
@@ -30,6 +28,17 @@ pub struct Suspicion {
     suspects: [Option<Suspect>; 3],
     /// The last one that was unanswered when sending one at a time began.
     last: Option<PacketIdentifier>,
+    /// With which a connection died that was sent alone.
+    accused: Option<Suspect>,
+    life: Life,
+}
+
+/// Whether the connection there is lives without a suspect.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Life {
+    Unknown,
+    Asked,
+    Proved,
 }
 
 /// Who is the same on every connection.
@@ -45,7 +54,7 @@ impl Suspicion {
     /// 0: nothing is ever suspected.
     #[must_use]
     pub const fn new(connections: u8) -> Self {
-        Self { allowed: connections, died: 0, suspects: [None; 3], last: None }
+        Self { allowed: connections, died: 0, suspects: [None; 3], last: None, accused: None, life: Life::Unknown }
     }
 
     /// Tells whether exchanges are sent one at a time now. A message at QoS 0 should wait until this is over: it could be taken for the
@@ -66,10 +75,16 @@ impl Suspicion {
         out: &mut [u8],
     ) -> Result<Option<Transmit>, EncodeError> {
         if !self.is_one_at_a_time() || !machine.is_connected() {
+            self.life = Life::Unknown;
             return machine.poll_transmit(now, out);
         }
+        match self.life {
+            Life::Unknown if machine.ping().is_ok() => self.life = Life::Asked,
+            Life::Asked if machine.connection.has_all_pings_answered() => self.life = Life::Proved,
+            _ => {}
+        }
         let waiting = machine.session.unanswered().into_iter().any(|first| first.is_some());
-        if waiting && !machine.connection.has_own_packet(&machine.session) {
+        if (waiting || self.life != Life::Proved) && !machine.connection.has_own_packet(&machine.session) {
             return Ok(None);
         }
         let transmit = machine.poll_transmit(now, out)?;
@@ -90,18 +105,22 @@ impl Suspicion {
         &mut self,
         machine: &mut Machine<S, A, L>,
     ) -> bool {
+        self.life = Life::Unknown;
         let failure = machine.connection.failure();
         if self.allowed == 0 || !failure.is_some_and(may_be_of_a_packet) {
             return false;
         }
         let unanswered = machine.session.unanswered();
-        let first = unanswered.into_iter().flatten().next();
-        if self.is_one_at_a_time() {
-            return first.is_some_and(|id| machine.give_up(id));
-        }
         let list = &machine.subscriptions;
         let suspects =
             unanswered.map(|id| id.map(|id| renewal(list, id).map_or(Suspect::Exchange(id), Suspect::Renewal)));
+        let first = unanswered.into_iter().flatten().next();
+        if self.is_one_at_a_time() {
+            let alone = suspects.into_iter().flatten().next();
+            let again = alone.is_some() && alone == self.accused;
+            self.accused = alone.or(self.accused).filter(|_| !again);
+            return again && first.is_some_and(|id| machine.give_up(id));
+        }
         let same = suspects.iter().zip(&self.suspects).any(|(new, old)| new.is_some() && new == old);
         self.died = match (same, first.is_some()) {
             (true, _) => self.died.saturating_add(1),

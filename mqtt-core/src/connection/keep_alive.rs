@@ -96,6 +96,11 @@ impl KeepAlive {
         }
     }
 
+    /// No PINGREQ is due, on its way, or without an answer.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.ping == Ping::Quiet && self.answer_by.is_none()
+    }
+
     pub(crate) const fn awaits_pingresp(&self) -> bool {
         self.answer_by.is_some()
     }

@@ -117,6 +117,11 @@ impl<A: Aliases> Connection<A> {
         self.keep_alive.is_ping_due() || self.strays.first().is_some() || session.next_acknowledgement().is_some()
     }
 
+    /// Tells whether each PINGREQ has had its answer.
+    pub(crate) fn has_all_pings_answered(&self) -> bool {
+        self.keep_alive.is_quiet()
+    }
+
     /// Marks the renewal whose turn it is as refused; tells whether there is one.
     pub(crate) fn refuse_next_renewal<S: Storage>(
         &mut self,

@@ -139,7 +139,7 @@ pub enum Outcome {
     SourceFailed,
     /// Its record could not be made durable; it was not sent.
     StoreFailed,
-    /// It was given up, see [`Suspicion`](crate::Suspicion): each connection on which it was sent has died, the last one with nothing
+    /// It was given up, see [`Suspicion`](crate::Suspicion): each connection on which it was sent has died, the last ones with nothing
     /// else in flight. It may have arrived.
     GivenUp,
 }

@@ -15,8 +15,18 @@ impl Watched {
         Self { pair: Pair::connected(version), suspicion: Suspicion::new(allowed) }
     }
 
-    /// All that leaves now.
+    /// All that leaves now. A PINGREQ has its answer at once.
     fn sent(&mut self) -> Vec<String> {
+        let mut lines = self.sent_unanswered();
+        while lines.last().is_some_and(|line| line == "PINGREQ") {
+            lines.pop();
+            self.pair.pingresp();
+            lines.extend(self.sent_unanswered());
+        }
+        lines
+    }
+
+    fn sent_unanswered(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut out = vec![0; 2048];
         let now = self.pair.now;
@@ -60,6 +70,10 @@ fn a_message_that_kills_every_connection_fails_alone() {
             assert_eq!(watched.sent(), [format!("PUBLISH #1 q1{dup} t fine")]);
             watched.pair.puback(1);
             assert_eq!(watched.sent(), [format!("PUBLISH #2 q1{dup} t poison")]);
+            // Once may be an accident.
+            assert!(!watched.dies());
+            watched.reconnect(present);
+            assert_eq!(watched.sent(), [format!("PUBLISH #2 q1{dup} t poison")]);
             assert!(watched.dies());
             assert_eq!(watched.pair.outcomes(), ["Publish #2 GivenUp"]);
             // Those that were unanswered beside it are still looked at one by one.
@@ -90,8 +104,13 @@ fn what_is_given_up_at_qos_2_is_so_before_pubrec_and_behind_it() {
             assert!(!watched.dies());
             watched.reconnect(true);
             let alone = if released { "PUBREL #1" } else { "PUBLISH #1 q2 dup t poison" };
-            assert_eq!(watched.sent(), [alone]);
-            assert!(watched.dies());
+            for given_up in [false, true] {
+                assert_eq!(watched.sent(), [alone]);
+                assert_eq!(watched.dies(), given_up);
+                if !given_up {
+                    watched.reconnect(true);
+                }
+            }
             assert_eq!(watched.pair.outcomes(), ["Publish #1 GivenUp"]);
             watched.reconnect(true);
             assert_eq!(watched.sent(), ["PUBLISH #2 q2 dup t fine"]);
@@ -120,10 +139,12 @@ fn a_subscribe_and_a_renewal_that_kill_every_connection_fail_alone() {
             assert_eq!(watched.sent().len(), 2);
         }
         assert!(!watched.dies());
-        watched.reconnect(false);
-        let line = watched.sent();
-        assert!(line.len() == 1 && line[0].ends_with("a:1"), "{line:?}");
-        assert!(watched.dies());
+        for given_up in [false, true] {
+            watched.reconnect(false);
+            let line = watched.sent();
+            assert!(line.len() == 1 && line[0].ends_with("a:1"), "{line:?}");
+            assert_eq!(watched.dies(), given_up);
+        }
         let list: &ArraySubscriptions<6, 32> = &watched.pair.machine.subscriptions;
         assert_eq!(list.renewal(0), Some(Renewal::Refused(ReasonCode::UNSPECIFIED_ERROR)));
         assert_eq!(watched.pair.outcomes(), [""; 0]);
@@ -138,7 +159,7 @@ fn a_subscribe_and_a_renewal_that_kill_every_connection_fail_alone() {
 
         // A first SUBSCRIBE has an outcome.
         let number = watched.pair.subscribe(&[("c", 1)]).unwrap();
-        for _ in 0..2 {
+        for _ in 0..3 {
             assert_eq!(watched.sent().last().unwrap(), &format!("SUBSCRIBE #{number} c:1"));
             assert!(!watched.dies());
             watched.reconnect(true);
@@ -209,7 +230,11 @@ fn acknowledgements_and_pings_pass_while_an_exchange_waits_alone() {
         watched.sent();
         watched.dies();
         watched.reconnect(true);
-        assert_eq!(watched.sent(), ["PUBLISH #1 q1 dup t x"]);
+        // Before anything else.
+        assert_eq!(watched.sent_unanswered(), ["PINGREQ"]);
+        assert_eq!(watched.sent_unanswered(), [""; 0]);
+        watched.pair.pingresp();
+        assert_eq!(watched.sent_unanswered(), ["PUBLISH #1 q1 dup t x"]);
         watched.pair.message(1, 9, "in");
         let token = watched.pair.tokens.pop();
         if let Some(token) = token {
@@ -217,7 +242,47 @@ fn acknowledgements_and_pings_pass_while_an_exchange_waits_alone() {
         }
         assert_eq!(watched.sent(), ["PUBACK #9"]);
         watched.pair.machine.ping().unwrap();
-        assert_eq!(watched.sent(), ["PINGREQ"]);
+        assert_eq!(watched.sent_unanswered(), ["PINGREQ"]);
+    }
+}
+
+// A Server that throws everybody out, whatever they send.
+#[test]
+fn a_connection_that_dies_at_once_does_not_die_of_a_message() {
+    for version in any_version() {
+        let mut watched = Watched::connected(version, 2);
+        watched.pair.publish(1, "x").unwrap();
+        for _ in 0..50 {
+            watched.sent_unanswered();
+            assert!(!watched.dies());
+            watched.reconnect(true);
+        }
+        assert_eq!(watched.sent(), ["PUBLISH #1 q1 dup t x"]);
+        watched.pair.puback(1);
+        assert_eq!(watched.sent(), [""; 0]);
+        assert!(!watched.suspicion.is_one_at_a_time());
+    }
+}
+
+// Nor does one message after the other die with it.
+#[test]
+fn an_accident_while_one_is_alone_is_forgotten_with_its_answer() {
+    for version in any_version() {
+        let mut watched = Watched::connected(version, 1);
+        for payload in ["x", "y", "z"] {
+            watched.pair.publish(1, payload).unwrap();
+        }
+        watched.sent();
+        watched.dies();
+        for number in 1..=3 {
+            watched.reconnect(true);
+            assert_eq!(watched.sent().len(), 1);
+            assert!(!watched.dies());
+            watched.reconnect(true);
+            assert_eq!(watched.sent().len(), 1);
+            watched.pair.puback(number);
+        }
+        assert_eq!(watched.pair.outcomes(), [""; 0]);
     }
 }
 

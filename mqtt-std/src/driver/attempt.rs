@@ -15,7 +15,7 @@ use crate::transport::{Server, Stream, TransportError, TransportFault};
 pub(super) struct Begun {
     pub(super) transport: Box<dyn Stream>,
     pub(super) loss: Loss,
-    pub(super) talk: Option<Talk>,
+    pub(super) talk: Option<Box<Talk>>,
 }
 
 impl Driver {
@@ -26,7 +26,7 @@ impl Driver {
         let (talk, data) = match self.options.authenticator.clone().filter(|_| trusted) {
             Some(authenticator) => {
                 let (talk, data) = self.within(Talk::begin(authenticator), Cause::Authentication).await?;
-                (Some(talk), data)
+                (Some(Box::new(talk)), data)
             }
             None => (None, bytes::Bytes::new()),
         };

@@ -59,7 +59,7 @@ pub(crate) struct Link<T> {
     blocked_since: Option<tokio::time::Instant>,
     /// How long the server may take for its next word in a re-authentication.
     pub(super) answer_timeout: Duration,
-    pub(super) talk: Option<Talk>,
+    pub(super) talk: Option<Box<Talk>>,
     pub(super) reauthentication_wanted: bool,
     watch: Watch,
     explanation: Option<Explanation>,
@@ -85,7 +85,7 @@ pub(crate) struct LinkOptions {
     /// DISCONNECT ends the session.
     pub(crate) session_ends: bool,
     /// The conversation that CONNECT has begun.
-    pub(crate) talk: Option<Talk>,
+    pub(crate) talk: Option<Box<Talk>>,
     /// Told of CONNACK and whether the session is present.
     pub(crate) on_connected: Box<dyn FnMut(bool, Accepted) + Send>,
 }

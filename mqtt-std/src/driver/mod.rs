@@ -172,7 +172,7 @@ impl Driver {
         ended
     }
 
-    fn link_options(&self, server: &Server, loss: mqtt_core::Loss, talk: Option<talk::Talk>) -> LinkOptions {
+    fn link_options(&self, server: &Server, loss: mqtt_core::Loss, talk: Option<Box<talk::Talk>>) -> LinkOptions {
         let (status, version, server) = (Arc::clone(&self.status), self.servers.version(), server.clone());
         let client: Box<str> = self.options.client_identifier.as_str().into();
         LinkOptions {

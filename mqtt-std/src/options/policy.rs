@@ -75,8 +75,8 @@ impl Options {
     /// Sets how many connections the broker may end with the same message, or subscription, unanswered, before that is suspected to be
     /// the reason; default: 5; 0: nothing is suspected.
     ///
-    /// Then what is unanswered is sent one at a time. That with which the connection dies again is given up:
-    /// [`Outcome::GivenUp`](crate::Outcome::GivenUp); all else goes on.
+    /// Then what is unanswered is sent one at a time, once a PINGRESP has shown that the connection lives without it. That with which
+    /// two connections die so is given up: [`Outcome::GivenUp`](crate::Outcome::GivenUp); all else goes on.
     #[must_use]
     pub const fn suspect_after(mut self, connections: u8) -> Self {
         self.suspect_after = connections;
