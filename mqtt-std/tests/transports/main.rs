@@ -10,6 +10,7 @@ mod first_program;
 mod proxies;
 mod psk;
 mod reaching;
+mod redirects;
 mod support;
 mod tls;
 mod websocket;
