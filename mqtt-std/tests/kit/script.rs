@@ -111,6 +111,25 @@ async fn a_wait_for_a_packet_that_is_dropped_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn packets_may_be_expected_in_any_order() {
+    let filters = || ["a", "b"].map(Expect::subscribe);
+    let begun = || Script::new(V5).expect(Expect::connect()).answer();
+    for order in [["a", "b"], ["b", "a"]] {
+        let network = Network::new();
+        let playing = begun().expect_in_any_order(filters()).expect(Expect::publish("t")).start(&network);
+        let client = Client::connect(options(&network, V5)).await.unwrap();
+        let mut streams = Vec::new();
+        for filter in order {
+            streams.push(client.subscribe(filter, QoS::AtMostOnce).await.unwrap());
+        }
+        client.publish("t", "x").await.unwrap();
+        playing.finished().await.unwrap();
+    }
+    let failure = play(begun().expect_in_any_order(["x", "y"].map(Expect::subscribe))).await.unwrap_err();
+    assert_eq!((failure.step(), failure.expected()), (Some(3), "SUBSCRIBE x or SUBSCRIBE y"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_script_has_patience_and_no_more() {
     let network = Network::new();
     let begun = Instant::now();

@@ -16,7 +16,8 @@ use mqtt_core::{Packet, PacketType, QoS, ReasonCode};
 /// ```
 #[derive(Clone)]
 pub struct Expect {
-    packet_type: PacketType,
+    /// `None`: whatever the one condition says.
+    packet_type: Option<PacketType>,
     conditions: Vec<Condition>,
 }
 
@@ -31,7 +32,7 @@ impl Expect {
     /// A packet of this type.
     #[must_use]
     pub const fn packet(packet_type: PacketType) -> Self {
-        Self { packet_type, conditions: Vec::new() }
+        Self { packet_type: Some(packet_type), conditions: Vec::new() }
     }
 
     /// CONNECT.
@@ -172,19 +173,32 @@ impl Expect {
         })
     }
 
+    /// One of these.
+    pub(super) fn any_of(expected: &[Self]) -> Self {
+        let text = expected.iter().map(Self::to_string).collect::<Vec<_>>().join(" or ");
+        let expected = expected.to_vec();
+        Self { packet_type: None, conditions: Vec::new() }
+            .matching(&text, move |packet| expected.iter().any(|expect| expect.is_met_by(packet)))
+    }
+
     pub(super) fn is_met_by(&self, packet: &Packet<'_>) -> bool {
-        packet.packet_type() == self.packet_type && self.conditions.iter().all(|condition| (condition.holds)(packet))
+        self.packet_type.is_none_or(|packet_type| packet_type == packet.packet_type())
+            && self.conditions.iter().all(|condition| (condition.holds)(packet))
     }
 
     pub(super) const fn is_pingreq(&self) -> bool {
-        matches!(self.packet_type, PacketType::Pingreq)
+        matches!(self.packet_type, Some(PacketType::Pingreq))
     }
 }
 
 impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.packet_type)?;
-        self.conditions.iter().try_for_each(|condition| write!(f, " {}", condition.text))
+        let mut space = "";
+        if let Some(packet_type) = self.packet_type {
+            write!(f, "{packet_type}")?;
+            space = " ";
+        }
+        self.conditions.iter().try_for_each(|condition| write!(f, "{space}{}", condition.text))
     }
 }
 

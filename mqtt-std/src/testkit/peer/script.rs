@@ -50,6 +50,7 @@ pub struct Script {
 #[derive(Clone, Debug)]
 enum Step {
     Expect(Expect),
+    ExpectAll(Vec<Expect>),
     ExpectEnd,
     ExpectNothing(Duration),
     Answer(ReasonCode),
@@ -85,6 +86,11 @@ impl Script {
     /// The next packet has to be this.
     pub fn expect(self, expect: Expect) -> Self {
         self.step(Step::Expect(expect))
+    }
+
+    /// The next packets have to be these, in whatever order; each is answered at once, with success.
+    pub fn expect_in_any_order(self, expected: impl IntoIterator<Item = Expect>) -> Self {
+        self.step(Step::ExpectAll(expected.into_iter().collect()))
     }
 
     /// The client closes the connection, and sends nothing before.
@@ -200,6 +206,21 @@ async fn play(
             Ok(result) => drop(result?),
             Err(_) => return Err(nothing(&conversation, &expect, patience)),
         },
+        Step::ExpectAll(mut expected) => {
+            while !expected.is_empty() {
+                let any = Expect::any_of(&expected);
+                match timeout(patience, conversation.expect_past_pings(&any)).await {
+                    Ok(result) => {
+                        let received = result?;
+                        let packet = received.packet()?;
+                        let met = expected.iter().position(|expect| expect.is_met_by(&packet));
+                        drop(met.map(|index| expected.remove(index)));
+                    }
+                    Err(_) => return Err(nothing(&conversation, &any, patience)),
+                }
+                conversation.answer().await?;
+            }
+        }
         Step::ExpectEnd => match timeout(patience, conversation.expect_end()).await {
             Ok(result) => {
                 result?;
