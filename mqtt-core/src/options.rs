@@ -43,6 +43,8 @@ pub struct ConnectOptions<'a> {
     pub password: Option<&'a [u8]>,
     /// See [`receive_maximum`](Self::receive_maximum).
     pub receive_maximum: Option<u16>,
+    /// See [`receive_beyond_maximum`](Self::receive_beyond_maximum).
+    pub receive_beyond_maximum: u16,
     /// See [`send_maximum`](Self::send_maximum).
     pub send_maximum: Option<u16>,
     /// See [`maximum_packet_size`](Self::maximum_packet_size).
@@ -81,6 +83,7 @@ impl<'a> ConnectOptions<'a> {
             user_name: None,
             password: None,
             receive_maximum: None,
+            receive_beyond_maximum: 0,
             send_maximum: None,
             maximum_packet_size: None,
             request_response_information: false,
@@ -161,6 +164,15 @@ impl<'a> ConnectOptions<'a> {
     #[must_use]
     pub const fn receive_maximum(mut self, messages: u16) -> Self {
         self.receive_maximum = Some(messages);
+        self
+    }
+
+    /// Sets how many messages beyond [`receive_maximum`](Self::receive_maximum) are borne, as far as the storage holds them; default: 0,
+    /// the Server is told 0x93 then (5.0 §3.3.4). Mosquitto 2.0 sends more when it resumes a session with many messages
+    /// waiting, again on every connection.
+    #[must_use]
+    pub const fn receive_beyond_maximum(mut self, messages: u16) -> Self {
+        self.receive_beyond_maximum = messages;
         self
     }
 

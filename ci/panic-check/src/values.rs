@@ -136,6 +136,7 @@ fn options() {
     call(ConnectOptions::user_name);
     call(ConnectOptions::password);
     call(ConnectOptions::receive_maximum);
+    call(ConnectOptions::receive_beyond_maximum);
     call(ConnectOptions::send_maximum);
     call(ConnectOptions::maximum_packet_size);
     call(ConnectOptions::request_response_information);

@@ -81,7 +81,8 @@ struct Ours {
     clean_start: bool,
     keep_alive: u16,
     pingresp_timeout: u32,
-    receive_maximum: u16,
+    /// Receive Maximum, and what is borne beyond.
+    receive_limit: u16,
     send_maximum: u16,
     maximum_packet_size: Option<u32>,
     session_expiry_interval: u32,
@@ -99,7 +100,7 @@ impl Ours {
         clean_start: false,
         keep_alive: 0,
         pingresp_timeout: 0,
-        receive_maximum: 0,
+        receive_limit: 0,
         send_maximum: 0,
         maximum_packet_size: None,
         session_expiry_interval: 0,
@@ -116,7 +117,7 @@ impl Ours {
             clean_start,
             keep_alive: options.keep_alive,
             pingresp_timeout: options.pingresp_timeout,
-            receive_maximum,
+            receive_limit: receive_maximum.saturating_add(options.receive_beyond_maximum),
             send_maximum: match options.send_maximum {
                 Some(maximum) => maximum,
                 None => u16::MAX,

@@ -214,7 +214,7 @@ impl<A: Aliases> Connection<A> {
             return Ok(());
         }
         let exceeded = ReceiveError::from(ProtocolError::ReceiveMaximumExceeded);
-        if self.version.is_v5() && session.received_unacknowledged() >= self.ours.receive_maximum {
+        if self.version.is_v5() && session.received_unacknowledged() >= self.ours.receive_limit {
             return Err(exceeded);
         }
         if incoming.len() >= incoming.capacity() {

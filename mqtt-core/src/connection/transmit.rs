@@ -91,6 +91,9 @@ impl<A: Aliases> Connection<A> {
         } else if let Some((kind, id)) = self.strays.first() {
             let len = self.write_ack(kind, id, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND, out)?;
             self.strays.pop();
+            if matches!(kind, AckKind::Pubcomp) {
+                session.give_back_quota();
+            }
             len
         } else if let Some((kind, id, reason_code)) = session.next_acknowledgement() {
             let len = self.write_ack(kind, id, reason_code, out)?;

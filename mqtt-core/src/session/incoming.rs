@@ -290,13 +290,18 @@ impl<S: Storage> Session<S> {
     }
 
     fn forget_arrival(&mut self, id: PacketIdentifier) {
-        let arrival = self.storage.incoming_mut().remove(id);
-        if arrival.is_some_and(|arrival| arrival.connection == self.acknowledgements.connection) {
-            self.acknowledgements.unacknowledged = self.acknowledgements.unacknowledged.saturating_sub(1);
+        if self.storage.incoming_mut().remove(id).is_some() {
+            self.give_back_quota();
         }
     }
 
-    /// How many messages at QoS 1 and 2 the Server has sent on this connection whose exchanges are not over.
+    /// Each PUBACK and PUBCOMP gives the Server back one of our Receive Maximum, also for a message of the connection before,
+    /// whose PUBLISH took none on this one: it may have more under way then, but never more at first (§4.9).
+    pub(crate) const fn give_back_quota(&mut self) {
+        self.acknowledgements.unacknowledged = self.acknowledgements.unacknowledged.saturating_sub(1);
+    }
+
+    /// How much of our Receive Maximum the Server has used up on this connection.
     pub(crate) const fn received_unacknowledged(&self) -> u16 {
         self.acknowledgements.unacknowledged
     }

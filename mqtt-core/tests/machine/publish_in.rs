@@ -341,6 +341,42 @@ fn what_waits_for_pubrel_since_the_last_connection_does_not_count_against_receiv
     assert_eq!(pair.message(2, 5, "e"), ["error Protocol(ReceiveMaximumExceeded)"]);
 }
 
+// The Server's quota of §4.9 grows with each PUBCOMP, also with those for messages of the connection before.
+#[test]
+fn a_pubcomp_for_a_message_of_the_connection_before_gives_back_receive_maximum() {
+    let announced = options(ProtocolVersion::V5_0).receive_maximum(2);
+    let mut pair = Pair::connected(ProtocolVersion::V5_0);
+    pair.connect(&announced);
+    pair.connack(true, &[]);
+    pair.message(2, 1, "a");
+    assert_eq!(pair.sent(), ["PUBREC #1"]);
+    pair.connect(&announced);
+    pair.connack(true, &[]);
+    for (id, payload) in [(3, "c"), (4, "d")] {
+        assert_eq!(pair.message(2, id, payload).len(), 1);
+    }
+    assert_eq!(pair.sent(), ["PUBREC #3", "PUBREC #4"]);
+    // One that is known, and one that was completed here before the connection was lost.
+    for (id, answer) in [(1, "PUBCOMP #1"), (9, "PUBCOMP #9 0x92")] {
+        pair.pubrel(id);
+        assert_eq!(pair.sent(), [answer]);
+    }
+    for (id, payload) in [(5, "e"), (6, "f")] {
+        assert_eq!(pair.message(2, id, payload), [format!("Message q2 t {payload}")]);
+    }
+    assert_eq!(pair.message(2, 7, "g"), ["error Protocol(ReceiveMaximumExceeded)"]);
+}
+
+#[test]
+fn some_more_than_receive_maximum_is_borne_where_that_is_wanted() {
+    let announced = by_hand(ProtocolVersion::V5_0).receive_maximum(1).receive_beyond_maximum(2);
+    let mut pair = Pair::connected_as(&announced);
+    for id in 1..=3 {
+        assert_eq!(pair.message(2, id, "a"), ["Message q2 t a"]);
+    }
+    assert_eq!(pair.message(2, 4, "a"), ["error Protocol(ReceiveMaximumExceeded)"]);
+}
+
 #[test]
 fn a_repetition_counts_once_against_receive_maximum() {
     let announced = options(ProtocolVersion::V5_0).receive_maximum(1);

@@ -295,6 +295,7 @@ impl Options {
             .keep_alive(self.keep_alive)
             .streaming(self.streaming)
             .receive_maximum(self.in_flight)
+            .receive_beyond_maximum(u16::MAX)
             .request_response_information(self.request_response_information)
             // Once the streams have taken them.
             .acknowledge(Acknowledge::ByApplication);
