@@ -278,6 +278,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 ..
             } = state;
             let response_information = &mut state.response_information;
+            let renewed = machine.subscriptions.is_renewed();
             match machine.receive(now, input) {
                 Ok(Some(Event::Message(message))) if message.record_ticket.is_some() => {
                     statistics.received(message.qos, message.payload.len() as u64);
@@ -288,7 +289,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 Ok(Some(Event::Message(message))) => {
                     statistics.received(message.qos, message.payload.len() as u64);
                     let (token, len) = (message.acknowledgement, message.payload.len());
-                    let queues = routes.matching(message.topic, identifiers(message.properties));
+                    let queues = routes.matching(message.topic, identifiers(message.properties, renewed));
                     // Without streams: it is for one that gets another copy.
                     let mut arrived = queues.map(|_| Message::new(&message));
                     let queues = queues.unwrap_or_default();
@@ -316,7 +317,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     }
                 }
                 Ok(Some(Event::MessageBegins { message, payload_len })) => {
-                    let queues = routes.matching(message.topic, identifiers(message.properties)).unwrap_or_default();
+                    let queues =
+                        routes.matching(message.topic, identifiers(message.properties, renewed)).unwrap_or_default();
                     let queues = queues.to_vec();
                     let message = Message::new(&message);
                     state.begin_inbound(now, message, payload_len, &queues);
@@ -515,10 +517,11 @@ fn io_cause(error: std::io::Error) -> Cause {
     }
 }
 
-/// The Subscription Identifiers of a message.
-fn identifiers(properties: Properties<'_>) -> impl Iterator<Item = u32> + Clone {
-    properties.iter().filter_map(|property| match property {
-        Property::SubscriptionIdentifier(identifier) => Some(identifier),
+/// The Subscription Identifiers of a message. As long as the broker does not have all subscriptions again, they do not tell who
+/// has the others.
+fn identifiers(properties: Properties<'_>, renewed: bool) -> impl Iterator<Item = u32> + Clone {
+    properties.iter().filter_map(move |property| match property {
+        Property::SubscriptionIdentifier(identifier) if renewed => Some(identifier),
         _ => None,
     })
 }

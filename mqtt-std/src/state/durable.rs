@@ -161,8 +161,9 @@ impl State {
             }
             let Some((_, message, token)) = durable.arrived.pop_front() else { return };
             let ticket = self.tickets.give_durable(token, message.payload().len());
+            let renewed = self.machine.subscriptions.is_renewed();
             let queues = match TopicName::new(message.topic()) {
-                Ok(topic) => self.routes.matching(topic, message.subscription_identifiers()),
+                Ok(topic) => self.routes.matching(topic, message.subscription_identifiers().filter(|_| renewed)),
                 Err(_) => Some(&[][..]),
             };
             let Some(queues) = queues else { continue };

@@ -9,6 +9,8 @@ use mqtt_core::{Renewal, Subscription, SubscriptionList, SubscriptionOptions, To
 pub(crate) struct HeapSubscriptions {
     entries: Vec<Entry>,
     by_filter: HashMap<Box<str>, usize>,
+    /// How many the broker has lost, and has not been asked for again, or has not answered.
+    lost: usize,
     identifiers: Identifiers,
 }
 
@@ -24,6 +26,16 @@ struct Identifiers {
 }
 
 impl HeapSubscriptions {
+    /// Tells whether the broker has all of them.
+    pub(crate) const fn is_renewed(&self) -> bool {
+        self.lost == 0
+    }
+
+    fn count_lost(&mut self, before: Option<Renewal>, after: Option<Renewal>) {
+        let is_lost = |renewal| matches!(renewal, Some(Renewal::Due | Renewal::Asked(_)));
+        self.lost = self.lost.saturating_sub(usize::from(is_lost(before))).saturating_add(usize::from(is_lost(after)));
+    }
+
     /// Tells whether the broker of this connection knows Subscription Identifiers.
     pub(crate) const fn set_identifiers_available(&mut self, available: bool) {
         self.identifiers.available = available;
@@ -85,7 +97,8 @@ impl SubscriptionList for HeapSubscriptions {
 
     fn set_renewal(&mut self, index: usize, renewal: Renewal) {
         if let Some(entry) = self.entries.get_mut(index) {
-            entry.renewal = renewal;
+            let before = core::mem::replace(&mut entry.renewal, renewal);
+            self.count_lost(Some(before), Some(renewal));
         }
     }
 
@@ -99,7 +112,10 @@ impl SubscriptionList for HeapSubscriptions {
         };
         let index = *self.by_filter.entry(filter).or_insert(self.entries.len());
         match self.entries.get_mut(index) {
-            Some(known) => *known = entry,
+            Some(known) => {
+                let before = core::mem::replace(known, entry).renewal;
+                self.count_lost(Some(before), None);
+            }
             None => self.entries.push(entry),
         }
         true
@@ -107,7 +123,8 @@ impl SubscriptionList for HeapSubscriptions {
 
     fn remove(&mut self, filter: TopicFilter<'_>) {
         let Some(index) = self.by_filter.remove(filter.as_str()) else { return };
-        self.entries.swap_remove(index);
+        let removed = self.entries.swap_remove(index);
+        self.count_lost(Some(removed.renewal), None);
         if let Some(moved) = self.entries.get(index) {
             self.by_filter.insert(moved.filter.clone(), index);
         }

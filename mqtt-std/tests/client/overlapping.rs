@@ -172,3 +172,30 @@ fn a_broker_without_identifiers_is_not_asked_for_them() {
         assert_eq!(got(&mut new, 1).await, ["c x"]);
     });
 }
+
+#[test]
+fn until_all_is_renewed_a_copy_is_for_everybody() {
+    run(async || {
+        for first_match in [false, true] {
+            let peer = Peer::new(V5).await;
+            let options = if first_match { peer.options().first_match() } else { peer.options() };
+            let (client, mut link) = peer.connect(options).await;
+            let mut all = subscribe(&client, &mut link, "a/#").await;
+            let mut one = subscribe(&client, &mut link, "a/b").await;
+            drop(link);
+            status(&client, |status| !is_connected(status)).await;
+            let mut link = peer.welcome(false).await;
+            // Renewed one after the other; the broker has only the second so far.
+            let numbers = [peer::number(&link.receive().await), peer::number(&link.receive().await)];
+            link.suback(numbers[1], &[0]).await;
+            publish(&mut link, "a/b", &[2], "too early").await;
+            assert_eq!(got(&mut all, 1).await, ["a/b too early"]);
+            link.suback(numbers[0], &[0]).await;
+            publish(&mut link, "a/b", &[2], "for one").await;
+            publish(&mut link, "a/b", &[1], "for all").await;
+            assert_eq!(got(&mut all, 1).await, ["a/b for all"]);
+            let expected = if first_match { vec![] } else { vec!["a/b too early", "a/b for one"] };
+            assert_eq!(got(&mut one, expected.len()).await, expected);
+        }
+    });
+}
