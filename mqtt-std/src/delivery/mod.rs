@@ -18,3 +18,4 @@ pub use queue::{Acknowledge, WhenFull};
 pub(crate) use queue::{Offer, Pushed, Queue, StreamOptions, Taken};
 pub(crate) use routes::{Interest, Routes};
 pub(crate) use tickets::{Ticket, Tickets};
+pub(crate) use trie::Trie;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 /// Values by Topic Filter: looking up a topic takes as long as it has levels, however many filters there are.
 #[derive(Debug)]
-pub(super) struct Trie<T> {
+pub(crate) struct Trie<T> {
     root: Node<T>,
 }
 
@@ -32,7 +32,7 @@ impl<T> Default for Node<T> {
 }
 
 impl<T> Trie<T> {
-    pub(super) fn insert(&mut self, filter: &str, value: T) {
+    pub(crate) fn insert(&mut self, filter: &str, value: T) {
         let mut node = &mut self.root;
         for level in levels(filter) {
             node = match level {
@@ -98,7 +98,7 @@ impl<T> Trie<T> {
     }
 
     /// The values of all filters that match the topic.
-    pub(super) fn for_each_match<'a>(&'a self, topic: &str, mut found: impl FnMut(&'a T)) {
+    pub(crate) fn for_each_match<'a>(&'a self, topic: &str, mut found: impl FnMut(&'a T)) {
         // Wildcards at the front do not match what the Server keeps apart [MQTT-4.7.2-1].
         let hidden = topic.starts_with('$');
         visit(&self.root, topic.split('/'), hidden, &mut found);

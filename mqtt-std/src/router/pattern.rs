@@ -3,7 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use mqtt_core::{InvalidTopicFilter, TopicFilter, TopicName};
+use mqtt_core::{InvalidTopicFilter, TopicFilter};
 
 use crate::message::Message;
 
@@ -63,10 +63,6 @@ impl Pattern {
     /// Tells whether it has a wildcard for all that follows.
     pub(crate) fn has_tail(&self) -> bool {
         self.wildcards.last().is_some_and(|wildcard| wildcard.tail)
-    }
-
-    pub(crate) fn matches(&self, topic: TopicName<'_>) -> bool {
-        TopicFilter::new(&self.filter).is_ok_and(|filter| filter.matches(topic))
     }
 }
 
@@ -208,6 +204,8 @@ impl core::error::Error for InvalidPattern {}
 mod tests {
     use InvalidPatternReason as Reason;
 
+    use mqtt_core::TopicName;
+
     use super::*;
 
     #[test]
@@ -224,7 +222,8 @@ mod tests {
             ("{a}", "$SYS", None),
         ] {
             let parsed = Pattern::parse(pattern).unwrap();
-            let matches = parsed.matches(TopicName::new(topic).unwrap());
+            let filter = TopicFilter::new(parsed.filter()).unwrap();
+            let matches = filter.matches(TopicName::new(topic).unwrap());
             let values = matches.then(|| parsed.wildcards.iter().map(|wildcard| value(wildcard, topic)).collect());
             assert_eq!(values, expected, "{pattern} {topic}");
         }

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_core::Stream as _;
-use mqtt_core::{QoS, ReasonCode, TopicFilter, TopicName};
+use mqtt_core::{QoS, ReasonCode, TopicFilter};
 use tokio::task::JoinSet;
 
 use super::handler::{Call, Ending, Handler, contained};
 use super::pattern::Pattern;
 use super::{Captures, Counters, Mode, OnFailure, Route, Router};
 use crate::client::Client;
-use crate::delivery::Acknowledge;
+use crate::delivery::{Acknowledge, Trie};
 use crate::error::Error;
 use crate::message::Message;
 use crate::subscribe::Subscribe;
@@ -55,9 +55,14 @@ impl Router {
         if self.fallback.is_some() {
             streams.push(self.changed(client.listen_unmatched()).acknowledge(acknowledge).await?);
         }
+        let mut by_filter = Trie::default();
+        for (index, route) in self.routes.iter().enumerate() {
+            by_filter.insert(route.pattern.filter(), index);
+        }
         let table = Table {
             client: client.clone(),
             routes: self.routes.clone(),
+            by_filter,
             fallback: self.fallback.clone(),
             first_match: self.first_match,
             on_failure: match self.acknowledge {
@@ -164,6 +169,8 @@ impl core::fmt::Debug for Routing {
 struct Table {
     client: Client,
     routes: Vec<Arc<Route>>,
+    /// Their indices.
+    by_filter: Trie<usize>,
     fallback: Option<Arc<Handler>>,
     first_match: bool,
     /// With it messages are acknowledged here.
@@ -174,19 +181,18 @@ struct Table {
 impl Table {
     /// Calls the handlers of a message, one after the other.
     async fn call(self: Arc<Self>, message: Message) {
-        let (mut matched, mut handled) = (false, true);
-        for route in &self.routes {
-            let matches = TopicName::new(message.topic()).is_ok_and(|topic| route.pattern.matches(topic));
-            if !matches {
-                continue;
-            }
-            matched = true;
-            handled &= self.handle(&message, &*route.handler, Some(&route.pattern)).await;
-            if self.first_match {
-                break;
-            }
+        let mut matching = Vec::new();
+        self.by_filter.for_each_match(message.topic(), |index| matching.push(*index));
+        matching.sort_unstable();
+        if self.first_match {
+            matching.truncate(1);
         }
-        if !matched {
+        let mut handled = true;
+        for index in &matching {
+            let Some(route) = self.routes.get(*index) else { continue };
+            handled &= self.handle(&message, &*route.handler, Some(&route.pattern)).await;
+        }
+        if matching.is_empty() {
             count(&self.counters.unmatched);
             if let Some(handler) = &self.fallback {
                 handled &= self.handle(&message, &**handler, None).await;
