@@ -3,7 +3,7 @@
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
-use mqtt_core::UsageError;
+use mqtt_core::{ReasonCode, UsageError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -25,10 +25,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             return Ok(false);
         };
         let conversed = converse(&self.shared, talk, wanted.then(|| Instant::now() + self.answer_timeout), cx);
-        conversed.map_err(|error| {
-            answer(&self.shared, || Err(Error::Authentication(error.clone())));
-            Cause::Authentication(error)
-        })
+        let Err(error) = conversed else { return conversed.map_err(Cause::Authentication) };
+        answer(&self.shared, || Err(Error::Authentication(error.clone())));
+        self.end_unauthenticated(Cause::Authentication(error)).map(|()| true)
+    }
+
+    /// Ends the connection: with a DISCONNECT if there is one to end, §4.12.1.
+    fn end_unauthenticated(&mut self, cause: Cause) -> Result<(), Cause> {
+        let mut state = self.shared.lock();
+        if !state.machine.is_connected() || !state.outbox.takes_last() {
+            return Err(cause);
+        }
+        self.talk = None;
+        self.ending = Some(cause);
+        state.disconnect(ReasonCode::UNSPECIFIED_ERROR, false);
+        Ok(())
     }
 
     /// The server's next word in a re-authentication takes too long.

@@ -66,7 +66,7 @@ pub(crate) struct Link<T> {
     connected_at: Option<tokio::time::Instant>,
     disconnecting: bool,
     /// It ends because this side wants it to, and why.
-    ending: Option<Cause>,
+    pub(super) ending: Option<Cause>,
     /// The connection failed, and until when the last packets may take to leave.
     last_words_until: Option<tokio::time::Instant>,
     session_ends: bool,
@@ -127,7 +127,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let disconnected = match &end {
             End::Shutdown => self.disconnecting,
             End::Failed(Cause::Connection(error)) => error.disconnect_reason().is_some(),
-            End::Failed(Cause::Overrun) => true,
+            End::Failed(Cause::Overrun | Cause::Authentication(_)) => self.connected_at.is_some(),
             End::Failed(_) => false,
         };
         if disconnected && self.shared.lock().outbox.is_empty() {
@@ -396,10 +396,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let due = |deadline| state.is_drained() || tokio::time::Instant::now() >= deadline;
         if open && state.outbox.takes_last() && state.shutdown.is_some_and(due) {
             self.disconnecting = true;
-            state.disconnect(self.session_ends);
+            state.disconnect(ReasonCode::NORMAL_DISCONNECTION, self.session_ends);
         } else if open && state.outbox.takes_last() && core::mem::take(&mut state.overrun) {
             self.ending = Some(Cause::Overrun);
-            state.disconnect(false);
+            state.disconnect(ReasonCode::NORMAL_DISCONNECTION, false);
         }
         if !state.machine.is_closed() || !state.outbox.is_empty() {
             return None;

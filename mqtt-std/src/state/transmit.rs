@@ -59,11 +59,10 @@ impl State {
     }
 
     /// Ends the connection: DISCONNECT is in the outbox.
-    pub(crate) fn disconnect(&mut self, session_ends: bool) {
+    pub(crate) fn disconnect(&mut self, reason: ReasonCode, session_ends: bool) {
         let v5 = self.machine.connection.version().is_v5();
         let properties: &[Property<'_>] = if session_ends && v5 { &[Property::SessionExpiryInterval(0)] } else { &[] };
         let machine = &mut self.machine;
-        let reason = ReasonCode::NORMAL_DISCONNECTION;
         let written = self.outbox.encode(|out| Ok(((), machine.disconnect(reason, properties, out)?)));
         if let Err(error) = written {
             tracing::warn!(%error, "no DISCONNECT is sent");

@@ -273,6 +273,8 @@ fn a_client_authenticates_anew_over_the_connection_there_is() {
                         matches!(answer, Err(Error::Authentication(error)) if error.to_string() == "another server")
                     );
                 }
+                link.expect("DISCONNECT 80").await;
+                link.expect("closed").await;
                 let waiting = status(&client, is_waiting).await;
                 assert!(matches!(waiting, Status::Waiting { error: Cause::Authentication(_), .. }), "{waiting:?}");
             }
@@ -331,6 +333,51 @@ fn a_re_authentication_always_has_an_answer() {
         link.auth(ReasonCode::SUCCESS, &[METHOD, AuthenticationData(b"good")]).await;
         others().await;
         assert!(client.status().borrow().is_connected());
+    });
+}
+
+#[test]
+fn an_attempt_may_be_dropped_at_every_await() {
+    run(async || {
+        for version in [V5, V3] {
+            for polls in 0..40 {
+                let peer = Peer::new(version).await;
+                let alive = Arc::new(());
+                let held = Arc::clone(&alive);
+                let options = peer.options().credentials(move |_| {
+                    let held = Arc::clone(&held);
+                    async move {
+                        let _held = held;
+                        tokio::task::yield_now().await;
+                        Ok::<_, Error>(mqtt_std::Credentials::new("alice"))
+                    }
+                });
+                let options = if version == V5 { options.authenticator(Backwards::default()) } else { options };
+                let serve = async {
+                    let link = if version == V5 {
+                        let mut link = challenged(&peer).await;
+                        link.accept(&[METHOD, AuthenticationData(b"good")]).await;
+                        link
+                    } else {
+                        peer.welcome(false).await
+                    };
+                    core::future::pending::<()>().await;
+                    drop(link);
+                };
+                let mut serve = Box::pin(serve);
+                let connected = tokio::select! {
+                    biased;
+                    connected = drop_after(polls, Client::connect(options)) => connected,
+                    () = &mut serve => panic!("it goes on for ever"),
+                };
+                if let Some(connected) = connected {
+                    assert!(connected.unwrap().status().borrow().is_connected());
+                }
+                drop(serve);
+                // Nothing stays behind.
+                until(|| Arc::strong_count(&alive) == 1).await;
+            }
+        }
     });
 }
 
