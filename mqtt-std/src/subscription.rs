@@ -13,7 +13,7 @@ use crate::client::Alive;
 use crate::delivery::{Acknowledge, Hand, Queue, Taken};
 use crate::error::Error;
 use crate::message::Message;
-use crate::state::{Requested, Shared};
+use crate::state::{Requested, Shared, State};
 
 /// The messages of one subscription, in the order of their arrival; see [`Client::subscribe`](crate::Client::subscribe).
 ///
@@ -150,25 +150,25 @@ impl Subscription {
     /// # Errors
     /// The broker refuses ([`Error::Rejected`]); the client is closed.
     pub async fn unsubscribe(self) -> Result<(), Error> {
-        let filters = self.leave();
-        let answer = self.shared.command(|state, _| state.unsubscribe_and_tell(filters));
+        let answer = self.leave(State::unsubscribe_and_tell);
         drop(self);
         let Some(answer) = answer else { return Ok(()) };
         let answers = answer.await.map_err(|_| Error::Closed)?.map_err(Error::NotDelivered)?;
         answers.refusal().map_or(Ok(()), |refusal| Err(Error::Rejected(refusal)))
     }
 
-    /// Takes the stream out; returns the filters that nobody wants any more. The second time there are none.
-    fn leave(&self) -> Vec<Box<str>> {
+    /// Takes the stream out, and does what is to be done with the filters that nobody wants any more; the second time there are
+    /// none. At once: whoever subscribes to them next does so behind the UNSUBSCRIBE.
+    fn leave<T>(&self, unwanted: impl FnOnce(&mut State, Vec<Box<str>>) -> T) -> T {
         self.queue.discard();
-        self.shared.command(|state, _| state.routes.remove(&self.queue))
+        self.shared.command(|state, _| {
+            let alone = state.routes.remove(&self.queue);
+            unwanted(state, alone)
+        })
     }
 
     fn end(&self) {
-        let alone = self.leave();
-        if !alone.is_empty() {
-            self.shared.command(|state, _| state.unsubscribe(alone));
-        }
+        self.leave(State::unsubscribe);
     }
 }
 
@@ -183,7 +183,7 @@ impl Stream for Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         if self.keep {
-            self.leave();
+            self.leave(|_, _| ());
         } else {
             self.end();
         }

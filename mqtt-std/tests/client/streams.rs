@@ -207,6 +207,28 @@ fn a_subscribe_comes_before_the_unsubscribe_that_still_waited() {
 }
 
 #[test]
+fn a_stream_that_ends_takes_nobody_elses_subscription() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build().unwrap();
+    let test = async {
+        let broker = broker().await;
+        let client = connect(&broker, V5, "client").await;
+        let other = client.clone();
+        let comes_and_goes = tokio::spawn(async move {
+            loop {
+                drop(other.subscribe("t", QoS::AtLeastOnce).await.unwrap());
+            }
+        });
+        for number in 0..300 {
+            let mut stream = client.subscribe("t", QoS::AtLeastOnce).await.unwrap();
+            client.publish("t", number.to_string()).qos(QoS::AtLeastOnce).await.unwrap();
+            while next(&mut stream).await != format!("t {number}") {}
+        }
+        comes_and_goes.abort();
+    };
+    runtime.block_on(async { tokio::time::timeout(core::time::Duration::from_secs(60), test).await.unwrap() });
+}
+
+#[test]
 fn a_subscribe_that_is_dropped_half_way_is_undone_also_in_a_kept_session() {
     run(async || {
         for version in BOTH {
