@@ -8,6 +8,7 @@
 
 mod applications;
 mod credentials;
+mod durable;
 mod filters;
 mod messages;
 mod payloads;
