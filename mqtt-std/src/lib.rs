@@ -17,7 +17,8 @@
 //! ```
 //!
 //! Handlers by topic: [`Router`]. Requests and answers: [`Client::requests`]. Without `async`: [`blocking`]. One job with a client of
-//! its own: [`one_shot`]. Payloads that are larger than memory: [`Client::publish_from`], [`Subscribe::streamed`].
+//! its own: [`one_shot`]. Payloads that are larger than memory: [`Client::publish_from`], [`Subscribe::streamed`]. Sessions that
+//! outlive the program: [`store`].
 //!
 //! Every rule about MQTT is in the core; this crate moves bytes, waits and routes. [`transport`] has the ways to a
 //! broker: TCP, TLS, WebSocket, Unix sockets, proxies, and whatever else an application has.
@@ -65,6 +66,8 @@
 //! `scram`: enhanced authentication by SCRAM-SHA-256.
 //!
 //! `serde`: messages as JSON.
+//!
+//! `redb`: durable sessions in an embedded database, beside those in a log file.
 //!
 //! `testkit`: links in memory, a broker in the process, a scripted one; for tests and demonstrations.
 

@@ -542,6 +542,33 @@ fn a_file_is_locked_until_the_client_has_ended() {
     });
 }
 
+#[cfg(feature = "redb")]
+#[test]
+fn a_database_keeps_a_session_as_a_file_does() {
+    run(async || {
+        let directory = Directory::new();
+        std::fs::create_dir_all(&directory.0).unwrap();
+        let store = || mqtt_std::store::RedbStore::open(directory.0.join("session.redb")).unwrap();
+        let peer = Peer::new(V5).await;
+        let program = Program::start(peer.options().store(store()));
+        let mut link = peer.welcome(false).await;
+        let stream = listen(&program.client).await;
+        program.client.publish("t", "out").qos(QoS::ExactlyOnce).send().await.unwrap();
+        link.expect("PUBLISH q2 #1 t \"out\"").await;
+        link.publish("t", QoS::ExactlyOnce, 8, "in").await;
+        link.expect("PUBREC #8").await;
+        program.die().await;
+        drop((link, stream));
+        let program = Program::start(peer.options().store(store()));
+        let mut link = peer.welcome(true).await;
+        link.expect("PUBLISH q2 #1 dup t \"out\"").await;
+        let mut stream = listen(&program.client).await;
+        let message = stream.next().await.unwrap();
+        assert_eq!((line(&message).as_str(), message.delivery_number()), ("t in", Some(1)));
+        program.die().await;
+    });
+}
+
 /// A directory that is gone with this.
 struct Directory(std::path::PathBuf);
 
