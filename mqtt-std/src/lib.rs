@@ -16,6 +16,23 @@
 //! # }
 //! ```
 //!
+//! # Publishing
+//!
+//! [`Client::publish`] makes a message: `.await` waits for its outcome, [`send`](Publish::send) until it is accepted, which gives
+//! a [`Receipt`] to wait for later, or never; [`try_send`](Publish::try_send) does not wait at all. Every receipt resolves: the
+//! broker has acknowledged the message, or refused it; it was not sent; it has expired; or it was sent, and its outcome will not
+//! be known. What waits is bounded, and [`Overflow`] says what happens at the bound.
+//!
+//! # Receiving
+//!
+//! [`Client::subscribe`] gives a bounded stream of messages. A slow reader slows the broker down instead of losing messages:
+//! at QoS 1 and 2 what does not fit waits unacknowledged; what happens to the rest is an option of the stream
+//! ([`Subscribe::when_full`]), counted and logged. Each stream says when its messages are acknowledged: [`Acknowledge`].
+//! [`Client::listen`] and [`Client::listen_unmatched`] take what comes anyway. [`Client::new`] lets streams be there before
+//! the connection is, so that no message of a kept session is missed.
+//!
+//! # More
+//!
 //! Handlers by topic: [`Router`]. Requests and answers: [`Client::requests`]. Without `async`: [`blocking`]. One job with a client of
 //! its own: [`one_shot`]. Payloads that are larger than memory: [`Client::publish_from`], [`Subscribe::streamed`]. Sessions that
 //! outlive the program: [`store`].

@@ -40,18 +40,21 @@ impl Hand {
     }
 
     pub(crate) fn reject(&self, reason: ReasonCode) -> Result<(), Error> {
-        let ticket = self.take().ok_or(Stale)?;
+        // Held: whoever acknowledges meanwhile finds the ticket if it stays.
+        let mut held = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
+        let ticket = held.as_ref().ok_or(Stale)?;
         let token = ticket.acknowledgement().ok_or(Stale)?;
         let rejected = self.shared.command(|state, now| {
             let rejected = state.machine.acknowledge(token, reason);
             state.take_record(now);
             rejected
         });
-        match rejected {
-            Ok(()) | Err(UsageError::Stale) => ticket.void(),
-            // It can still be acknowledged.
-            Err(_) => *self.ticket.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticket),
+        // Otherwise it can still be acknowledged.
+        if matches!(rejected, Ok(()) | Err(UsageError::Stale)) {
+            ticket.void();
+            *held = None;
         }
+        drop(held);
         Ok(rejected?)
     }
 }

@@ -251,14 +251,16 @@ impl Options {
     }
 
     /// Sets how many publishes at QoS 1 and 2, subscribes and unsubscribes may wait for their outcome, and how many messages
-    /// the broker may send unacknowledged (5.0); default: 1,024. Beyond that a publish or a subscribe waits.
+    /// the broker may send unacknowledged (5.0); default: 1,024. Beyond that a subscribe waits, and a publish as
+    /// [`overflow`](Self::overflow) says.
     #[must_use]
     pub const fn in_flight(mut self, exchanges: u16) -> Self {
         self.in_flight = if exchanges == 0 { 1 } else { exchanges };
         self
     }
 
-    /// Sets how many bytes of messages at QoS 1 and 2 may wait for their outcome; default: 256 MiB. Beyond that a publish waits.
+    /// Sets how many bytes of messages at QoS 1 and 2 may wait for their outcome; default: 256 MiB. What happens
+    /// beyond that: [`overflow`](Self::overflow).
     #[must_use]
     pub const fn storage(mut self, bytes: usize) -> Self {
         self.storage = bytes;
