@@ -270,7 +270,11 @@ impl Driver {
     fn class(&mut self, cause: &Cause) -> ErrorClass {
         match cause {
             // Others may be good.
-            Cause::Connection(ConnectionError::Refused(reason)) if self.note_refusal(*reason) => ErrorClass::Retry,
+            Cause::Connection(ConnectionError::Refused(reason) | ConnectionError::Disconnected(reason))
+                if self.note_refusal(*reason) =>
+            {
+                ErrorClass::Retry
+            }
             Cause::Connection(error) => ErrorClass::of_error(*error),
             Cause::Usage(_) | Cause::Panicked => ErrorClass::Stop,
             Cause::Transport(error) => error.class(),

@@ -57,8 +57,8 @@ pub struct CredentialsRequest {
     pub server: Server,
     /// How many attempts have failed since the last stable connection.
     pub attempt: u32,
-    /// Why the server refused those of the attempt before, if it did: Bad User Name or Password, Not authorized. A token
-    /// has expired perhaps.
+    /// Why the server refused those of the attempt before, or ended the connection that was made with them: Bad User Name or
+    /// Password, Not authorized. A token has expired perhaps.
     pub refused: Option<ReasonCode>,
 }
 

@@ -83,6 +83,25 @@ fn a_token_that_expires_is_asked_for_anew() {
 }
 
 #[test]
+fn a_token_that_expires_while_connected_is_asked_for_anew() {
+    run(async || {
+        let (peer, asked) = (Peer::new(V5).await, Asked::default());
+        let options = asked.tokens(peer.options().backoff(Backoff::new().minimum(10).slow_minimum(3_600_000)));
+        let client = Client::connect_retrying(options).unwrap();
+        for attempt in 1..=3 {
+            let mut link = peer.accept().await;
+            assert_eq!(password(&mut link).await, format!("token {attempt}"));
+            let refused = if attempt == 1 { None } else { Some(ReasonCode::NOT_AUTHORIZED) };
+            assert_eq!(asked.take()[0].1, refused);
+            link.connack(false, ReasonCode::SUCCESS).await;
+            status(&client, is_connected).await;
+            link.disconnect(ReasonCode::NOT_AUTHORIZED, &[]).await;
+            status(&client, is_waiting).await;
+        }
+    });
+}
+
+#[test]
 fn without_a_provider_a_refusal_ends_the_client() {
     run(async || {
         let peer = Peer::new(V5).await;

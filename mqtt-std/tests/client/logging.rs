@@ -1,10 +1,10 @@
 //! What is logged, by its fields; and what never is.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::fmt;
 use std::sync::Once;
 
-use mqtt_std::{Backoff, Client, Credentials, Error, QoS, ReasonCode};
+use mqtt_std::{Backoff, Cause, Client, Credentials, Error, QoS, ReasonCode, Status};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -14,6 +14,8 @@ use super::support::*;
 thread_local! {
     /// Each event of this crate on this thread as a line: `message: field=value ...`. A test has a thread of its own.
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// Who is told of this panics.
+    static UNBEARABLE: Cell<&'static str> = const { Cell::new("nothing") };
 }
 
 struct Log;
@@ -48,6 +50,7 @@ impl Subscriber for Log {
         if event.metadata().target().starts_with("mqtt_std") {
             let mut line = Line::default();
             event.record(&mut line);
+            assert_ne!(line.0, UNBEARABLE.get(), "on purpose");
             LINES.with_borrow_mut(|lines| lines.push(format!("{}:{}", line.0, line.1)));
         }
     }
@@ -62,11 +65,15 @@ fn find(lines: &[String], message: &str) -> String {
     found.unwrap_or_else(|| panic!("no \"{message}\" in {lines:#?}")).clone()
 }
 
+fn log() {
+    static SET: Once = Once::new();
+    SET.call_once(|| tracing::subscriber::set_global_default(Log).unwrap());
+}
+
 #[test]
 fn the_states_are_logged_with_their_fields_and_no_secrets() {
     run(async || {
-        static SET: Once = Once::new();
-        SET.call_once(|| tracing::subscriber::set_global_default(Log).unwrap());
+        log();
         let clock = Clock::stop();
         let peer = Peer::new(V5).await;
         let options = peer.options().backoff(Backoff::new()).user_name("alice");
@@ -77,7 +84,7 @@ fn the_states_are_logged_with_their_fields_and_no_secrets() {
             let mut link = peer.welcome(false).await;
             link.receive().await;
             link.disconnect(ReasonCode::SESSION_TAKEN_OVER, &[]).await;
-            let mqtt_std::Status::Waiting { retry_in, .. } = status(&client, is_waiting).await else { panic!() };
+            let Status::Waiting { retry_in, .. } = status(&client, is_waiting).await else { panic!() };
             clock.pass(retry_in).await;
         }
         let mut link = peer.accept().await;
@@ -104,4 +111,54 @@ fn the_states_are_logged_with_their_fields_and_no_secrets() {
         let all = lines.join("\n");
         assert!(!all.contains("s3cret"), "{all}");
     });
+}
+
+// A subscriber that panics does so on the client's task, some of it while the lock is held.
+#[test]
+fn when_the_client_s_task_panics_every_wait_ends_and_the_status_says_so() {
+    for unbearable in
+        ["connecting", "connected", "a queued message at QoS 0 was not sent", "connection failed, giving up"]
+    {
+        run(async move || {
+            log();
+            UNBEARABLE.set(unbearable);
+            let peer = Peer::new(V5).await;
+            let client = Client::connect_retrying(peer.options().queue(1)).unwrap();
+            // The broker that comes takes no retained messages.
+            let queued = client.publish("t", "x").retain().send().await.unwrap();
+            let receipt = client.publish("t", "x").qos(QoS::AtLeastOnce).send().await.unwrap();
+            let mut waiting = Box::pin(client.publish("t", "x").send());
+            assert!(poll(&mut waiting).is_pending());
+            let mut subscribe = client.subscribe("t", QoS::AtLeastOnce).into_future();
+            assert!(poll(&mut subscribe).is_pending());
+            let mut stream = client.listen("t").await.unwrap();
+            let serve = async {
+                let mut link = peer.accept().await;
+                link.packet().await;
+                if unbearable.ends_with("giving up") {
+                    link.connack(false, ReasonCode::BANNED).await;
+                } else {
+                    link.accept(&[mqtt_core::Property::RetainAvailable(0)]).await;
+                }
+                core::future::pending::<()>().await;
+            };
+            let over = async {
+                let end = status(&client, is_closed).await;
+                let Status::Closed { error, .. } = end else { panic!("{end:?}") };
+                assert_eq!(error, Some(Cause::Panicked), "{unbearable}");
+                assert!(receipt.await.is_err());
+                assert!(waiting.await.is_err());
+                assert!(subscribe.await.is_err());
+                assert!(stream.next().await.is_none());
+                assert!(matches!(client.publish("t", "x").await, Err(Error::Closed)));
+                assert!(matches!(client.reauthenticate().await, Err(Error::Closed)));
+                client.shutdown(LONG).await.unwrap();
+            };
+            tokio::select! {
+                () = over => {}
+                () = serve => {}
+            }
+            drop(queued);
+        });
+    }
 }
