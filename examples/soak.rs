@@ -9,7 +9,7 @@
 //! out every few seconds; streams are opened and dropped, some payloads are large, and a thousand messages are kept, as an
 //! application might. The resident memory of the process, clients and broker, is read from `/proc/self/statm` ten times a
 //! second after a warm-up (a third of the time). The program fails if it has grown by more than `--limit` KiB since then, as
-//! the line through all readings says; or if a message at QoS 1 or 2 was lost, or came twice at QoS 2.
+//! both the line through all readings and the least of each half say; or if a message at QoS 1 or 2 was lost, or came twice at QoS 2.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -70,10 +70,11 @@ async fn main() -> Result<()> {
             0.0
         }
         Some(trend) => {
-            let Trend { first, most, last, slope, growth } = trend;
+            let Trend { first, last, most, slope, growth, floors: [before, after] } = trend;
             println!("memory: {first:.0} KiB after the warm-up, {most:.0} at most, {last:.0} in the end");
             println!("memory: slope {:+.1} KiB/min, {growth:+.0} KiB over {} readings", slope * 60.0, readings.len());
-            growth
+            println!("memory: at least {before:.0} KiB in the first half, {after:.0} in the second");
+            growth.min(after - before)
         }
     };
     if faults > 0 {
@@ -207,6 +208,8 @@ struct Trend {
     slope: f64,
     /// KiB from the first reading to the last, as the line says.
     growth: f64,
+    /// The least in each half: what comes back after each burst is no part of it.
+    floors: [f64; 2],
 }
 
 impl Trend {
@@ -220,7 +223,9 @@ impl Trend {
         let together: f64 = readings.iter().map(|(at, kib)| (at - middle) * (kib - level)).sum();
         let slope = if spread > 0.0 { together / spread } else { return None };
         let most = readings.iter().map(|reading| reading.1).fold(0.0, f64::max);
-        Some(Self { first: first.1, most, last: last.1, slope, growth: slope * (last.0 - first.0) })
+        let (early, late) = readings.split_at(readings.len() / 2);
+        let floors = [early, late].map(|half| half.iter().map(|reading| reading.1).fold(f64::INFINITY, f64::min));
+        Some(Self { floors, first: first.1, most, last: last.1, slope, growth: slope * (last.0 - first.0) })
     }
 }
 
