@@ -654,6 +654,63 @@ fn the_test_kits_broker_brings_large_messages_too() {
     });
 }
 
+/// Reads, and says how far it is each time; `false`: it is cut half-way.
+async fn arrives(message: &Message, text: &str, mut so_far: impl FnMut(usize)) -> bool {
+    let (mut reader, mut found) = (message.reader(), Vec::new());
+    let mut piece = vec![0; 50_000];
+    loop {
+        match reader.read(&mut piece).await {
+            Ok(0) => break,
+            Ok(len) => found.extend_from_slice(&piece[..len]),
+            Err(_) => return false,
+        }
+        so_far(found.len());
+        tokio::task::yield_now().await;
+    }
+    assert!(found == text.as_bytes(), "{} bytes", found.len());
+    true
+}
+
+#[test]
+fn whatever_is_cut_each_message_arrives_whole_and_once() {
+    // trap Q7
+    run(async || {
+        let broker = Broker::start(BrokerOptions::new().max_packet_size(8 << 20)).await.unwrap();
+        let payloads: Vec<_> = (0..6).map(|number| large(2_000_000 + 1_000 * number)).collect();
+        for version in BOTH {
+            let kept = |name| options(&broker, version, name).keep_session();
+            let subscriber = kept("subscriber").maximum_packet_size(1_000).streaming();
+            let subscriber = Client::connect(subscriber).await.unwrap();
+            let mut stream = subscriber.subscribe("t", QoS::ExactlyOnce).streamed().await.unwrap();
+            let publisher = Client::connect(kept("publisher")).await.unwrap();
+            let mut receipts = Vec::new();
+            for payload in &payloads {
+                let source = bytes::Bytes::from(payload.clone());
+                receipts.push(publisher.publish_from("t", source).qos(QoS::ExactlyOnce).send().await.unwrap());
+            }
+            let mut cuts = 0;
+            for payload in &payloads {
+                // At other places each time, and not for ever.
+                let mut cut = |so_far: usize| {
+                    if cuts < 20 && so_far > cuts * 389_000 % payload.len() {
+                        let _ = broker.disconnect_client("publisher");
+                        cuts += usize::from(broker.disconnect_client("subscriber"));
+                    }
+                };
+                while !arrives(&stream.next().await.unwrap(), payload, &mut cut).await {}
+            }
+            for receipt in receipts {
+                receipt.await.unwrap();
+            }
+            assert!(subscriber.statistics().connections > 2 && publisher.statistics().connections > 1);
+            publisher.publish("t", "last").qos(QoS::ExactlyOnce).await.unwrap();
+            assert_eq!(next(&mut stream).await, "t last", "nothing came twice");
+            end(publisher).await;
+            end(subscriber).await;
+        }
+    });
+}
+
 #[test]
 fn a_payload_is_forwarded_as_it_arrives() {
     // trap C3
