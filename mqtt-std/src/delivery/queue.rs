@@ -12,6 +12,7 @@ use crate::state::Later;
 
 /// When a received message at QoS 1 or 2 is acknowledged, per stream; where several streams have it, once the last one has.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Acknowledge {
     /// When it has its place in the stream: beyond the capacity it waits unacknowledged. Messages in the stream are lost if
     /// the program ends; at QoS 2 with a [store](crate::store) they are not, this is `WhenTaken` there.
@@ -30,6 +31,7 @@ pub enum Acknowledge {
 /// What becomes of messages for a stream that has been full for longer than
 /// [`Options::stall_timeout`](crate::Options::stall_timeout).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum WhenFull {
     /// They are dropped and [counted](crate::Statistics::dropped); those at QoS 1 and 2, of which more than usual must wait
     /// before this happens, are acknowledged.

@@ -10,6 +10,7 @@ use super::Options;
 /// [`Statistics::overflowed`](crate::Statistics::overflowed). One that was sent once, and has no acknowledgement yet, is never
 /// dropped.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Overflow {
     /// It waits for room: [`Publish::send`](crate::Publish::send) does.
     #[default]

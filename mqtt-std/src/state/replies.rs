@@ -63,8 +63,8 @@ pub(crate) struct Replies {
     pub(super) farewells: Farewells,
 }
 
-/// The filters of a SUBSCRIBE.
-pub(super) type PlainRequest = Vec<(Box<str>, SubscriptionOptions)>;
+/// A SUBSCRIBE without a Subscription Identifier: its filters, and its properties as on the wire.
+pub(super) type PlainRequest = (Vec<(Box<str>, SubscriptionOptions)>, Vec<u8>);
 
 type Asked = HashMap<PacketIdentifier, oneshot::Sender<Requested>>;
 type Farewells = Vec<(Vec<Box<str>>, oneshot::Sender<Requested>)>;

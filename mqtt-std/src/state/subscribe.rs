@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mqtt_core::{
-    EncodeError, Outcome, PacketIdentifier, Renewal, SubscribeRequest, Subscription, SubscriptionList as _,
-    TopicFilter, UnsubscribeRequest, UsageError,
+    EncodeError, Outcome, PacketIdentifier, PacketType, Properties, Property, Renewal, Sender, SubscribeRequest,
+    Subscription, SubscriptionList as _, TopicFilter, UnsubscribeRequest, UsageError,
 };
 use tokio::sync::oneshot;
 
@@ -39,9 +39,9 @@ impl State {
         let with_identifier = SubscribeRequest { filters: &raised, subscription_identifier: identifier, ..*request };
         match self.machine.subscribe(&with_identifier) {
             Ok(id) => {
-                if identifier != request.subscription_identifier && request.properties.is_empty() {
-                    let kept = raised.iter().map(|entry| (entry.filter.as_str().into(), entry.options));
-                    self.replies.plain.insert(id, kept.collect());
+                if identifier != request.subscription_identifier {
+                    let filters = raised.iter().map(|entry| (entry.filter.as_str().into(), entry.options)).collect();
+                    self.replies.plain.insert(id, (filters, encoded(request.properties)));
                 }
                 for Subscription { filter, options } in raised {
                     self.is_wanted(filter);
@@ -59,7 +59,7 @@ impl State {
     /// A SUBSCRIBE has ended like this; tells whether it is sent again, because the next broker does not know the Subscription
     /// Identifier that nobody asked for.
     pub(super) fn ask_plainly(&mut self, id: PacketIdentifier, outcome: Outcome) -> bool {
-        let Some(kept) = self.replies.plain.remove(&id) else { return false };
+        let Some((kept, properties)) = self.replies.plain.remove(&id) else { return false };
         let Outcome::Refused(
             UsageError::SubscriptionIdentifiersNotSupported | UsageError::Encode(EncodeError::NotInVersion),
         ) = outcome
@@ -71,7 +71,9 @@ impl State {
         });
         let filters: Vec<_> = filters.collect();
         let Some(sender) = self.replies.take_request(id) else { return false };
-        match self.machine.subscribe(&SubscribeRequest::new(&filters)) {
+        let properties = Properties::from_encoded(PacketType::Subscribe, Sender::Client, &properties);
+        let properties: Vec<_> = properties.unwrap_or_default().iter().collect();
+        match self.machine.subscribe(&SubscribeRequest::new(&filters).properties(&properties)) {
             Ok(id) => self.replies.tell_request(id, sender),
             Err(error) => self.later.due.push(Due::Request(sender, Err(Outcome::Refused(error)))),
         }
@@ -204,4 +206,14 @@ impl State {
             }
         }
     }
+}
+
+/// The properties of a SUBSCRIBE that was accepted, as on the wire.
+fn encoded(properties: &[Property<'_>]) -> Vec<u8> {
+    let encode = |out: &mut [u8]| Properties::new(properties).encode(PacketType::Subscribe, Sender::Client, out);
+    let Err(EncodeError::BufferTooSmall { needed }) = encode(&mut []) else { return Vec::new() };
+    let mut encoded = vec![0; needed];
+    let len = encode(&mut encoded).unwrap_or(0);
+    encoded.truncate(len);
+    encoded
 }

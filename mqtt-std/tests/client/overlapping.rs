@@ -149,7 +149,7 @@ fn a_broker_without_identifiers_is_not_asked_for_them() {
         let peer = Peer::new(V5).await;
         let (client, mut link) = peer.connect(peer.options()).await;
         let mut granted = subscribe(&client, &mut link, "a").await;
-        let mut asked = client.subscribe("b", QoS::AtMostOnce).send().await.unwrap();
+        let mut asked = client.subscribe("b", QoS::AtMostOnce).user_property("from", "b").send().await.unwrap();
         link.expect("SUBSCRIBE #2 b q0").await;
         drop(link);
         // The next one has none: what was granted is renewed, and what was asked for is asked again, without.
