@@ -125,7 +125,7 @@ impl Client {
             keep_session: options.keep_session,
             alive: Arc::new(Alive(Arc::clone(&shared))),
         };
-        Ok((client, Run(Box::pin(Driver::new(shared, options, sender).run()))))
+        Ok((client, Run(Box::pin(Box::new(Driver::new(shared, options, sender)).run()))))
     }
 
     /// Publishes a message: `.await` waits until it is delivered, [`Publish::send`] until it is accepted.

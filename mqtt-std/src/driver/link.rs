@@ -42,7 +42,7 @@ pub(crate) struct Ended {
     /// For how long it stood since CONNACK, if there was one.
     pub(crate) stood: Option<Duration>,
     /// What the broker said about its end.
-    pub(crate) explanation: Option<Explanation>,
+    pub(crate) explanation: Option<Box<Explanation>>,
 }
 
 /// A transport and what was read from it.
@@ -62,7 +62,7 @@ pub(crate) struct Link<T> {
     pub(super) talk: Option<Box<Talk>>,
     pub(super) reauthentication_wanted: bool,
     watch: Watch,
-    explanation: Option<Explanation>,
+    explanation: Option<Box<Explanation>>,
     connected_at: Option<tokio::time::Instant>,
     disconnecting: bool,
     /// It ends because this side wants it to, and why.
@@ -71,7 +71,7 @@ pub(crate) struct Link<T> {
     last_words_until: Option<tokio::time::Instant>,
     session_ends: bool,
     /// CONNACK is to be told of.
-    announce: Option<Greeting>,
+    announce: Option<Box<Greeting>>,
     on_connected: Box<dyn FnMut(bool, Accepted) + Send>,
 }
 
@@ -121,7 +121,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 
     /// Drives the connection to its end.
-    pub(crate) async fn run(mut self) -> Ended {
+    pub(crate) async fn run(&mut self) -> Ended {
         let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
         let end = core::future::poll_fn(|cx| self.poll(cx, sleep.as_mut())).await;
         let disconnected = match &end {
@@ -131,7 +131,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             End::Failed(_) => false,
         };
         if disconnected && self.shared.lock().outbox.is_empty() {
-            self.close().await;
+            // It has a buffer, for which an idle client has no use.
+            Box::pin(self.close()).await;
         }
         authenticate::answer(&self.shared, || Err(Error::ConnectionLost));
         let stood = self.connected_at.map(|since| since.elapsed());
@@ -357,16 +358,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                         Property::ResponseInformation(text) => Some(text.into()),
                         _ => None,
                     });
-                    self.announce = Some(Greeting::new(connected.session_present, connected.properties));
+                    self.announce = Some(Greeting::new(connected.session_present, connected.properties).into());
                     let identifiers = machine.connection.version().is_v5()
                         && machine.connection.limits().subscription_identifier_available;
                     machine.subscriptions.set_identifiers_available(identifiers);
                 }
                 Ok(Some(Event::Refused(connack))) => {
-                    self.explanation = Some(Explanation::new(connack.reason_code, connack.properties));
+                    self.explanation = Some(Explanation::new(connack.reason_code, connack.properties).into());
                 }
                 Ok(Some(Event::Disconnected(disconnect))) => {
-                    self.explanation = Some(Explanation::new(disconnect.reason_code, disconnect.properties));
+                    self.explanation = Some(Explanation::new(disconnect.reason_code, disconnect.properties).into());
                 }
                 Ok(Some(Event::Authentication(auth))) => {
                     if let Some(talk) = &mut self.talk {

@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::state::Shared;
 use crate::status::{Cause, Explanation, Status};
-use crate::transport::{Server, TransportFault};
+use crate::transport::{Server, Stream, TransportFault};
 
 pub(crate) struct Driver {
     shared: Arc<Shared>,
@@ -99,11 +99,12 @@ impl Driver {
         }
     }
 
-    pub(crate) async fn run(mut self) -> Result<(), Error> {
+    /// In a box: a future would hold the driver twice.
+    pub(crate) async fn run(mut self: Box<Self>) -> Result<(), Error> {
         let (error, explanation) = loop {
             let server = self.servers.current();
             let ended = self.connection(&server).await;
-            let explanation = ended.explanation.clone().map(Arc::new);
+            let explanation = ended.explanation.clone().map(Arc::from);
             let End::Failed(cause) = &ended.end else { break (None, None) };
             let (cause, next) = self.after(cause.clone(), &ended);
             let client = &*self.options.client_identifier;
@@ -150,12 +151,14 @@ impl Driver {
         self.tell(Status::Connecting { server: server.clone(), attempt });
         self.dialled = false;
         self.shared.lock().statistics.attempts += 1;
-        let Begun { transport, loss, talk } = match self.attempt(server).await {
-            Ok(begun) => begun,
+        // Both in boxes: a client that is idle keeps nothing of the attempt.
+        let begun = Box::pin(self.attempt(server)).await;
+        let mut link = match begun {
+            Ok(begun) => self.link(server, begun),
             Err(end) => return Ended { end, stood: None, explanation: None },
         };
-        let link = Link::new(Arc::clone(&self.shared), transport, self.link_options(server, loss, talk));
         let ended = link.run().await;
+        drop(link);
         let mut state = self.shared.lock();
         self.owed = state.machine.session.outgoing_len() > 0;
         state.count_input();
@@ -168,8 +171,13 @@ impl Driver {
         }
         drop(state);
         // Who waited for room on the way out finds some in the queue.
-        self.shared.room.notify_waiters();
+        self.shared.room_was_made();
         ended
+    }
+
+    fn link(&self, server: &Server, begun: Begun) -> Box<Link<Box<dyn Stream>>> {
+        let Begun { transport, loss, talk } = begun;
+        Box::new(Link::new(Arc::clone(&self.shared), transport, self.link_options(server, loss, talk)))
     }
 
     fn link_options(&self, server: &Server, loss: mqtt_core::Loss, talk: Option<Box<talk::Talk>>) -> LinkOptions {
@@ -206,7 +214,7 @@ impl Driver {
             self.servers.set_version(version);
             return (cause, Next::Now);
         }
-        if self.is_redirected(&cause, ended.explanation.as_ref()) {
+        if self.is_redirected(&cause, ended.explanation.as_deref()) {
             return (cause, Next::Now);
         }
         let mut class = self.class(&cause);
