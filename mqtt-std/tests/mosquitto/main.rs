@@ -12,6 +12,7 @@ mod durable;
 mod filters;
 mod messages;
 mod payloads;
+mod poison;
 mod restarts;
 mod retained;
 mod sessions;

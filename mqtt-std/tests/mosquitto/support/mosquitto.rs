@@ -16,17 +16,20 @@ pub(crate) struct Config {
     pub(crate) persistence: bool,
     /// alice may connect with the password "secret", and nobody else.
     pub(crate) credentials: bool,
+    /// Bytes of a packet; whoever sends a larger one is cut off.
+    pub(crate) max_packet_size: u32,
 }
 
 impl Config {
-    pub(crate) const PLAIN: Self = Self { persistence: false, credentials: false };
-    pub(crate) const PERSISTENT: Self = Self { persistence: true, credentials: false };
-    pub(crate) const CREDENTIALS: Self = Self { persistence: false, credentials: true };
+    pub(crate) const PLAIN: Self = Self { persistence: false, credentials: false, max_packet_size: 100_000_000 };
+    pub(crate) const PERSISTENT: Self = Self { persistence: true, ..Self::PLAIN };
+    pub(crate) const CREDENTIALS: Self = Self { credentials: true, ..Self::PLAIN };
+    pub(crate) const SMALL: Self = Self { max_packet_size: 1_000, ..Self::PLAIN };
 
     fn write(self, port: u16, directory: &Path) -> String {
-        let data = directory.display();
+        let (data, max_packet_size) = (directory.display(), self.max_packet_size);
         let mut text = format!(
-            "user root\nlistener {port} 127.0.0.1\nlog_dest stderr\nlog_type all\nmax_packet_size 100000000\n\
+            "user root\nlistener {port} 127.0.0.1\nlog_dest stderr\nlog_type all\nmax_packet_size {max_packet_size}\n\
              max_queued_messages 10000\nsys_interval 0\n"
         );
         if self.persistence {
