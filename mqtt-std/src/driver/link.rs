@@ -52,6 +52,8 @@ pub(crate) struct Link<T> {
     framing: Framing,
     input: Input,
     leaving: Leaving,
+    /// Bytes of the input since it was its turn.
+    taken: usize,
     maximum_packet_size: usize,
     stall_timeout: Duration,
     write_timeout: Duration,
@@ -90,6 +92,9 @@ pub(crate) struct LinkOptions {
     pub(crate) on_connected: Box<dyn FnMut(bool, Accepted) + Send>,
 }
 
+/// After so many bytes it is the turn of others.
+const AT_ONCE: usize = 64 * 1024;
+
 /// How long a DISCONNECT may take to leave, and then the broker to close.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -101,6 +106,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             framing: Framing::new(options.version),
             input: Input::default(),
             leaving: Leaving::default(),
+            taken: 0,
             maximum_packet_size: options.maximum_packet_size,
             stall_timeout: options.stall_timeout,
             write_timeout: options.write_timeout,
@@ -160,16 +166,24 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if let Err(error) = self.poll_read(cx) {
             return Poll::Ready(End::Failed(error));
         }
+        self.taken = 0;
         loop {
             if let Some(end) = self.work(cx) {
                 return Poll::Ready(end);
             }
-            let moved = match (self.converse(cx), self.poll_write(cx), self.poll_read(cx)) {
-                (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => return Poll::Ready(End::Failed(error)),
-                (Ok(said), Ok(wrote), Ok(read)) => said | wrote | read,
+            let (said, wrote) = match (self.converse(cx), self.poll_write(cx)) {
+                (Err(error), _) | (_, Err(error)) => return Poll::Ready(End::Failed(error)),
+                (Ok(said), Ok(wrote)) => (said, wrote),
             };
-            if moved {
-                continue;
+            if self.taken >= AT_ONCE {
+                // Those who read the messages come first: what waits for them stays little.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match self.poll_read(cx) {
+                Err(error) => return Poll::Ready(End::Failed(error)),
+                Ok(read) if said | wrote | read => continue,
+                Ok(_) => {}
             }
             // The transport takes nothing more now.
             self.input.shrink();
@@ -387,6 +401,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 }
             }
             self.input.advance(len);
+            self.taken = self.taken.saturating_add(len);
             state.take_record(now);
             state.unstall(now);
         }
