@@ -13,8 +13,8 @@
 //! what is there twice. Numbers that were being sent when the publisher was killed are in doubt: they may come or not.
 //!
 //! With `--broker-sigkill` the broker dies as the processes do. Mosquitto then forgets what it had not saved (every second here),
-//! also what it had acknowledged: a message that is lost although its receipt says acknowledged, or doubled by such a
-//! broker, is attributed to it.
+//! also what it had acknowledged. The publisher is told of some: their outcome is unknown, because the broker lost the session.
+//! What else is lost the broker had acknowledged.
 
 mod broker;
 mod options;

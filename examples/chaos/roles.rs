@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mqtt_std::store::FileStore;
-use mqtt_std::{Acknowledge, Backoff, Client, Delivered, Options as ClientOptions, QoS, Status};
+use mqtt_std::{Acknowledge, Backoff, Client, Error as ClientError, Options as ClientOptions, QoS, Status};
 
 use crate::options::Options;
-use crate::tally::{self, ACCEPTED, ACKNOWLEDGED, ATTEMPTED, Numbers, RECEIVED};
+use crate::tally::{self, ACCEPTED, ATTEMPTED, FAILED, FAILED_LATER, Numbers, RECEIVED};
 
 /// Messages that are sent side by side.
 const WINDOW: u64 = 100;
@@ -35,8 +36,9 @@ pub async fn publish(options: &Options) -> Result<(), Box<dyn Error>> {
     let directory = &options.directory;
     let (mut attempted, before) = Numbers::<1>::open(directory, ATTEMPTED)?;
     let (mut accepted, already) = Numbers::<1>::open(directory, ACCEPTED)?;
-    let (acknowledged, _) = Numbers::<1>::open(directory, ACKNOWLEDGED)?;
-    let acknowledged = Arc::new(Mutex::new(acknowledged));
+    let (failed, _) = Numbers::<1>::open(directory, FAILED)?;
+    let failed = Arc::new(Mutex::new(failed));
+    let (mut failed_later, _) = Numbers::<1>::open(directory, FAILED_LATER)?;
     // What was being sent when it was killed is in doubt: those numbers are not used again.
     let mut next = before.last().map_or(0, |[below]| *below);
     let mut count = already.len() as u64;
@@ -45,9 +47,7 @@ pub async fn publish(options: &Options) -> Result<(), Box<dyn Error>> {
     log_status(&client);
     println!("restored {:?}", client.restored());
     while count < options.messages {
-        while count > tally::count::<2>(&tally::received(directory)) + AHEAD {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        wait_for_subscriber(directory, count).await;
         let numbers = next..next + WINDOW.min(options.messages - count);
         next = numbers.end;
         attempted.append(&[[next]])?;
@@ -56,10 +56,10 @@ pub async fn publish(options: &Options) -> Result<(), Box<dyn Error>> {
         for send in sends {
             let (number, receipt) = send.await??;
             entries.push([number]);
-            let acknowledged = Arc::clone(&acknowledged);
+            let failed = Arc::clone(&failed);
             tokio::spawn(async move {
-                if let Ok(Delivered::Acknowledged(_)) = receipt.await {
-                    let _ = acknowledged.lock().map(|mut file| file.append(&[[number]]));
+                if let Err(ClientError::NotDelivered(_) | ClientError::Rejected(_)) = receipt.await {
+                    let _ = failed.lock().map(|mut file| file.append(&[[number]]));
                 }
             });
         }
@@ -68,9 +68,25 @@ pub async fn publish(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     let end = client.shutdown(options.limit).await?;
     println!("undelivered {}, at the end {:?}", end.undelivered, client.restored());
+    failed_later.append(&[[client.restored().failed as u64]])?;
     // Those who write down receipts may have a moment more.
     tokio::time::sleep(Duration::from_millis(50)).await;
     if end.undelivered == 0 { Ok(()) } else { Err("not all is delivered".into()) }
+}
+
+/// Waits until the subscriber has caught up, or has had nothing for a while: a broker that was killed has lost it.
+async fn wait_for_subscriber(directory: &Path, accepted: u64) {
+    let mut before = 0;
+    for wait in 0.. {
+        let received = tally::count::<2>(&tally::received(directory));
+        if received + AHEAD >= accepted || wait % 1_000 == 999 && received == before {
+            return;
+        }
+        if wait % 1_000 == 0 {
+            before = received;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Writes down how connections end.

@@ -55,8 +55,10 @@ pub fn received(directory: &Path) -> PathBuf {
 pub const ATTEMPTED: &str = "attempted";
 /// Numbers of messages that were accepted.
 pub const ACCEPTED: &str = "accepted";
-/// Numbers of messages whose receipts said acknowledged.
-pub const ACKNOWLEDGED: &str = "acknowledged";
+/// Numbers of messages whose receipts said that they are not delivered, or that this is not known.
+pub const FAILED: &str = "failed";
+/// How many messages of lives before had such an outcome.
+pub const FAILED_LATER: &str = "failed-later";
 /// Delivery numbers, each with the number of its message.
 pub const RECEIVED: &str = "received";
 
@@ -67,8 +69,8 @@ pub struct Tally {
     pub received: u64,
     pub in_doubt: u64,
     pub lost: Vec<u64>,
-    /// Of those lost: the broker had said that it has them.
-    pub lost_by_broker: u64,
+    /// Of those lost: the publisher was told so.
+    pub told: u64,
     pub doubled: Vec<u64>,
 }
 
@@ -76,8 +78,10 @@ impl Tally {
     pub fn count(directory: &Path) -> io::Result<Self> {
         let accepted: Vec<[u64; 1]> = read(&accepted(directory))?;
         let accepted: HashSet<u64> = accepted.into_iter().map(|[number]| number).collect();
-        let acknowledged: Vec<[u64; 1]> = read(&directory.join(ACKNOWLEDGED))?;
-        let acknowledged: HashSet<u64> = acknowledged.into_iter().map(|[number]| number).collect();
+        let failed: Vec<[u64; 1]> = read(&directory.join(FAILED))?;
+        let failed: HashSet<u64> = failed.into_iter().map(|[number]| number).collect();
+        let failed_later: Vec<[u64; 1]> = read(&directory.join(FAILED_LATER))?;
+        let failed_later: u64 = failed_later.into_iter().map(|[count]| count).sum();
         let mut copies: HashMap<u64, u64> = HashMap::new();
         for [_, number] in read::<2>(&received(directory))? {
             *copies.entry(number).or_default() += 1;
@@ -88,7 +92,7 @@ impl Tally {
             accepted: accepted.len() as u64,
             received: copies.len() as u64,
             in_doubt: copies.keys().filter(|number| !accepted.contains(number)).count() as u64,
-            lost_by_broker: lost.iter().filter(|number| acknowledged.contains(number)).count() as u64,
+            told: lost.iter().filter(|number| failed.contains(number)).count() as u64 + failed_later,
             lost,
             doubled,
         })
