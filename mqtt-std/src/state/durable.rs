@@ -87,9 +87,15 @@ impl Shared {
     /// What the store's thread tells; `None`: it is over.
     fn recorded(&self, written: Option<Written>) {
         let Some(written) = written else {
-            if let Some(durable) = &mut self.lock().durable {
+            self.command(|state, _| {
+                let State { durable: Some(durable), later, .. } = &mut *state else { return };
                 durable.ended = true;
-            }
+                later.recorded.extend(durable.accepting.drain(..).map(|(_, sender)| (sender, None)));
+                if !state.closed {
+                    tracing::error!("the store panicked: the client ends");
+                    state.shutdown = Some(tokio::time::Instant::now());
+                }
+            });
             self.store_ended.notify_waiters();
             return;
         };

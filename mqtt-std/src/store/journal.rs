@@ -62,7 +62,8 @@ impl Journal {
             latest: 0,
             failures: 0,
         };
-        std::thread::Builder::new().name("mqtt-store".to_owned()).spawn(move || writer.run(tell))?;
+        let end = End(tell);
+        std::thread::Builder::new().name("mqtt-store".to_owned()).spawn(move || writer.run(end))?;
         Ok(journal)
     }
 
@@ -129,6 +130,15 @@ impl Round {
     }
 }
 
+/// Tells that it is over, also if a store panics.
+struct End<F: FnMut(Option<Written>)>(F);
+
+impl<F: FnMut(Option<Written>)> Drop for End<F> {
+    fn drop(&mut self) {
+        (self.0)(None);
+    }
+}
+
 /// What the thread has.
 struct Writer {
     journal: Arc<Journal>,
@@ -145,12 +155,12 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, mut tell: impl FnMut(Option<Written>)) {
+    fn run(mut self, mut end: End<impl FnMut(Option<Written>)>) {
         let mut timeout = self.store.tend();
         loop {
             let go_on = self.journal.take(&mut self.round, timeout);
             if let Some(written) = self.write() {
-                tell(Some(written));
+                (end.0)(Some(written));
             }
             timeout = self.store.tend();
             if self.failures > 0 {
@@ -169,7 +179,7 @@ impl Writer {
         }
         let Self { store, .. } = self;
         drop(store);
-        tell(None);
+        drop(end);
     }
 
     /// Writes what was kept and what is new; `None`: there is nothing to tell.

@@ -542,6 +542,22 @@ fn a_file_is_locked_until_the_client_has_ended() {
     });
 }
 
+// What nobody writes any more can be accepted no more: the client ends, and every wait with it.
+#[test]
+fn a_store_that_panics_ends_the_client() {
+    run(async || {
+        let (peer, memory) = (Peer::new(V5).await, Memory::default());
+        let program = Program::start(peer.options().store(memory.open()));
+        let _link = peer.welcome(false).await;
+        until(|| memory.kinds() == ["SessionStarted"]).await;
+        memory.refuse(|kind| if kind == "Published" { panic!("as the test wants") } else { false }, StoreError::Full);
+        let refused = program.client.publish("t", "a").qos(QoS::AtLeastOnce).send().await;
+        assert!(matches!(refused, Err(Error::Closed)), "{refused:?}");
+        status(&program.client, is_closed).await;
+        program.client.shutdown(LONG).await.unwrap();
+    });
+}
+
 #[cfg(feature = "redb")]
 #[test]
 fn a_database_keeps_a_session_as_a_file_does() {

@@ -1,6 +1,6 @@
 //! A store in memory that does what a test says.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use mqtt_std::store::{Batch, Loaded, Record, Store, StoreError};
 
@@ -33,7 +33,7 @@ impl Memory {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        let value = change(&mut self.0.0.lock().unwrap());
+        let value = change(&mut self.0.0.lock().unwrap_or_else(PoisonError::into_inner));
         self.0.1.notify_all();
         value
     }
