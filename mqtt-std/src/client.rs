@@ -11,6 +11,7 @@ use bytes::Bytes;
 use mqtt_core::{QoS, Storage as _, UsageError};
 use tokio::sync::{oneshot, watch};
 
+use crate::deadline::deadline;
 use crate::delivery::{Queue, StreamOptions};
 use crate::driver::Driver;
 use crate::error::Error;
@@ -339,12 +340,6 @@ impl Client {
         self.shared.store_ended().await;
         Ok(Shutdown { undelivered: self.shared.lock().undelivered_at_end })
     }
-}
-
-/// The moment that far from now; a time without end is as good as a year.
-fn deadline(timeout: Duration) -> tokio::time::Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    tokio::time::Instant::now() + timeout.min(YEAR)
 }
 
 impl fmt::Debug for Client {

@@ -93,6 +93,7 @@ pub mod authentication;
 pub mod blocking;
 mod client;
 mod contain;
+mod deadline;
 mod delivery;
 mod driver;
 mod error;

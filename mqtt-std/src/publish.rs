@@ -284,13 +284,13 @@ impl<'a> IntoFuture for Publish<'a> {
 #[derive(Debug)]
 pub struct Receipt {
     accepted: Accepted,
-    /// Where the answer to what is kept comes.
+    /// Where the answer to what is kept comes; none is awaited any more without it.
     shared: Option<Arc<Shared>>,
 }
 
 impl Receipt {
     fn new(shared: &Arc<Shared>, accepted: Accepted) -> Self {
-        let shared = matches!(accepted, Accepted::Kept(..)).then(|| Arc::clone(shared));
+        let shared = matches!(accepted, Accepted::Kept(..) | Accepted::Source(_)).then(|| Arc::clone(shared));
         Self { accepted, shared }
     }
 
@@ -301,7 +301,7 @@ impl Receipt {
         let (Accepted::Kept(key, unsent), Some(shared)) = (&self.accepted, &self.shared) else { return false };
         let cancelled = shared.change(|state, _| state.cancel(*key, *unsent));
         if cancelled {
-            shared.room.notify_waiters();
+            shared.room_was_made();
         }
         cancelled
     }
@@ -332,8 +332,10 @@ impl Future for Receipt {
         let this = &mut *self;
         let key = match (&mut this.accepted, &this.shared) {
             (Accepted::Kept(key, _), Some(_)) => *key,
-            (Accepted::Source(end), _) => {
-                return Poll::Ready(match ready!(Pin::new(end).poll(cx)) {
+            (Accepted::Source(end), Some(_)) => {
+                let end = ready!(Pin::new(end).poll(cx));
+                this.shared = None; // it is told
+                return Poll::Ready(match end {
                     Ok(Ok(_)) => Ok(Delivered::Sent),
                     Ok(Err(outcome)) => Err(Error::NotDelivered(outcome)),
                     Err(_) => Err(Error::Closed),
@@ -341,7 +343,7 @@ impl Future for Receipt {
             }
             (Accepted::Dropped, _) => return Poll::Ready(Err(Error::NotDelivered(Outcome::NotSent))),
             (Accepted::Sent, _) => return Poll::Ready(Ok(Delivered::Sent)),
-            (Accepted::Kept(..), None) => return Poll::Ready(Err(Error::Closed)), // asked again
+            (Accepted::Kept(..) | Accepted::Source(_), None) => return Poll::Ready(Err(Error::Closed)), // asked again
         };
         let Some(shared) = &this.shared else { return Poll::Ready(Err(Error::Closed)) };
         let (answer, waker) = shared.lock().replies.poll(key, cx.waker());

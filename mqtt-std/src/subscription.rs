@@ -95,8 +95,11 @@ impl Subscription {
             Ok(Err(outcome)) => Error::NotDelivered(outcome),
             Err(_) => Error::Closed,
         };
+        // What has come before the end of the client can be read.
+        if !self.shared.lock().closed {
+            self.end();
+        }
         self.grant = Grant::Refused(Some(error));
-        self.end();
         Poll::Ready(())
     }
 
@@ -151,6 +154,8 @@ impl Subscription {
     /// The broker refuses ([`Error::Rejected`]); the client is closed.
     pub async fn unsubscribe(self) -> Result<(), Error> {
         let answer = self.leave(State::unsubscribe_and_tell);
+        // The client goes on until then.
+        let _alive = Arc::clone(&self._alive);
         drop(self);
         let Some(answer) = answer else { return Ok(()) };
         let answers = answer.await.map_err(|_| Error::Closed)?.map_err(Error::NotDelivered)?;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::link::Link;
 use super::talk::{Talk, Word};
 use crate::contain::contain;
+use crate::deadline::deadline;
 use crate::error::{Error, ProviderError};
 use crate::state::Shared;
 use crate::status::Cause;
@@ -24,7 +25,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             }
             return Ok(false);
         };
-        let conversed = converse(&self.shared, talk, wanted.then(|| Instant::now() + self.answer_timeout), cx);
+        let conversed = converse(&self.shared, talk, wanted.then(|| deadline(self.answer_timeout)), cx);
         let Err(error) = conversed else { return conversed.map_err(Cause::Authentication) };
         answer(&self.shared, || Err(Error::Authentication(error.clone())));
         self.end_unauthenticated(Cause::Authentication(error)).map(|()| true)

@@ -20,6 +20,7 @@ use super::leap::Watch;
 use super::outbox::Leaving;
 use super::talk::Talk;
 use crate::answer::Answer;
+use crate::deadline::deadline;
 use crate::error::Error;
 use crate::message::Message;
 use crate::payload::Inbound;
@@ -57,8 +58,8 @@ pub(crate) struct Link<T> {
     maximum_packet_size: usize,
     stall_timeout: Duration,
     write_timeout: Duration,
-    /// Since when the transport takes nothing of what waits.
-    blocked_since: Option<tokio::time::Instant>,
+    /// The transport takes nothing of what waits, and until when it may.
+    blocked_until: Option<tokio::time::Instant>,
     /// How long the server may take for its next word in a re-authentication.
     pub(super) answer_timeout: Duration,
     pub(super) talk: Option<Box<Talk>>,
@@ -110,7 +111,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             maximum_packet_size: options.maximum_packet_size,
             stall_timeout: options.stall_timeout,
             write_timeout: options.write_timeout,
-            blocked_since: None,
+            blocked_until: None,
             answer_timeout: options.answer_timeout,
             talk: options.talk,
             reauthentication_wanted: false,
@@ -235,8 +236,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if state.machine.connection.refused_renewals() != refused {
             state.end_refused();
         }
-        // What could not be sent has its outcome by now.
-        state.resolve_outcomes();
+        // What could not be sent has its outcome by now, and may be asked for in another way.
+        while state.resolve_outcomes() {
+            state.fill_outbox(now);
+        }
         let end = self.check_end(&mut state);
         let lighter = state.load().is_lighter_than(load);
         self.reauthentication_wanted = !state.reauthentications.is_empty() && state.machine.is_connected();
@@ -440,7 +443,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if shutdown.is_some_and(|deadline| now >= deadline) {
             return Some(End::Shutdown);
         }
-        if self.blocked_since.is_some_and(|since| now >= since + self.write_timeout) {
+        if self.blocked_until.is_some_and(|until| now >= until) {
             return Some(End::Failed(Cause::WriteTimeout));
         }
         if let Some(cause) = self.ending.take().or_else(|| self.check_answer(now)) {
@@ -461,10 +464,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             (full, state.outbox.has_room())
         };
         if full && room {
-            self.shared.room.notify_waiters();
+            self.shared.room_was_made();
         }
         if self.leaving.is_empty() {
-            self.blocked_since = None;
+            self.blocked_until = None;
             let _ = Pin::new(&mut self.transport).poll_flush(cx).map_err(io_cause)?;
             return Ok(false);
         }
@@ -473,7 +476,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         match Pin::new(&mut self.transport).poll_write_vectored(cx, &slices) {
             Poll::Ready(Ok(0)) => Err(Cause::ConnectionLost),
             Poll::Ready(Ok(len)) => {
-                self.blocked_since = None;
+                self.blocked_until = None;
                 let now = self.shared.now();
                 self.leaving.advance(len);
                 let mut state = self.shared.lock();
@@ -484,7 +487,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             }
             Poll::Ready(Err(error)) => Err(io_cause(error)),
             Poll::Pending => {
-                self.blocked_since.get_or_insert_with(tokio::time::Instant::now);
+                self.blocked_until.get_or_insert_with(|| deadline(self.write_timeout));
                 Ok(false)
             }
         }
@@ -517,11 +520,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let held = state.inbound.as_ref().and_then(Inbound::held_until);
         let moments = [machine, stall, held, state.early.deadline(), state.next_expiry()];
         let moments = moments.into_iter().flatten().map(|moment| self.shared.at(moment));
-        let blocked = self.blocked_since.map(|since| since + self.write_timeout);
         let answer = self.talk.as_ref().and_then(|talk| talk.until);
         // Without a Keep Alive nobody asks whether the link is alive.
         let watch = machine.map(|_| self.watch.due());
-        moments.chain(state.shutdown).chain(self.last_words_until).chain(blocked).chain(answer).chain(watch).min()
+        moments
+            .chain(state.shutdown)
+            .chain(self.last_words_until)
+            .chain(self.blocked_until)
+            .chain(answer)
+            .chain(watch)
+            .min()
     }
 }
 

@@ -51,12 +51,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a job that is done waits for its DISCONNECT.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The moment that far from now; a time without end is as good as a year.
-fn deadline(timeout: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    Instant::now() + timeout.min(YEAR)
-}
-
 /// What is left until then.
 fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())

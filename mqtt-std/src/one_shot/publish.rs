@@ -9,9 +9,10 @@ use bytes::Bytes;
 use mqtt_core::{Outcome, QoS};
 use tokio::time::{Instant, timeout_at};
 
-use super::{TIMEOUT, deadline, left};
+use super::{TIMEOUT, left};
 use crate::blocking;
 use crate::client::Client;
+use crate::deadline::deadline;
 use crate::error::Error;
 use crate::options::{IntoOptions, Options};
 use crate::publish::{Publish, Receipt};
@@ -112,43 +113,31 @@ impl Publishing {
                 Err(_) => messages.push((index, Error::NotDelivered(Outcome::NotSent))),
             }
         }
-        let cut = outcomes(&client, receipts, deadline, &mut messages).await;
-        let undelivered = client.shutdown(left(deadline)).await.map_or(0, |end| end.undelivered);
-        // Those at QoS 0 leave in their order. The others have told what became of them.
-        let waiting = cut.unwrap_or(undelivered);
-        let at_most_once =
-            |index: &usize| self.messages.get(*index).is_some_and(|message| message.qos == QoS::AtMostOnce);
-        let accepted = (0..total).rev().filter(at_most_once);
-        let accepted = accepted.filter(|index| !messages.iter().any(|(known, _)| known == index));
-        let waiting: Vec<_> = accepted.take(waiting).collect();
-        messages.extend(waiting.into_iter().map(|index| (index, Error::NotDelivered(Outcome::NotSent))));
+        outcomes(&client, receipts, deadline, &mut messages).await;
+        // What has left at QoS 0 may still be on its way to the transport.
+        let _ = client.shutdown(left(deadline)).await;
         messages.sort_by_key(|(index, _)| *index);
         if messages.is_empty() { Ok(()) } else { Err(Undelivered { total, messages }) }
     }
 }
 
-/// Waits for the receipts. When the time is over the client ends, and they tell what they can; returns how many messages at QoS 0
-/// were waiting then.
+/// Waits for the receipts. When the time is over the client ends, and they tell what they can.
 async fn outcomes(
     client: &Client,
     receipts: Vec<(usize, Receipt)>,
     deadline: Instant,
     failures: &mut Vec<(usize, Error)>,
-) -> Option<usize> {
-    let mut waiting = None;
+) {
     for (index, mut receipt) in receipts {
         let outcome = match timeout_at(deadline, &mut receipt).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                let queued = client.statistics().queued;
-                waiting.get_or_insert_with(|| usize::try_from(queued).unwrap_or(usize::MAX));
                 let _ = client.shutdown(Duration::ZERO).await;
                 receipt.await
             }
         };
         failures.extend(outcome.err().map(|error| (index, error)));
     }
-    waiting
 }
 
 impl IntoFuture for Publishing {

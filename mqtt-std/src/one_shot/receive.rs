@@ -8,9 +8,10 @@ use core::time::Duration;
 use mqtt_core::QoS;
 use tokio::time::timeout_at;
 
-use super::{FAREWELL, Filters, TIMEOUT, deadline};
+use super::{FAREWELL, Filters, TIMEOUT};
 use crate::blocking;
 use crate::client::Client;
+use crate::deadline::deadline;
 use crate::error::Error;
 use crate::message::Message;
 use crate::options::{IntoOptions, Options};

@@ -99,13 +99,14 @@ impl Shared {
             self.store_ended.notify_waiters();
             return;
         };
-        self.command(|state, now| {
+        let lighter = self.command(|state, now| {
+            let load = state.load();
             state.machine.records_durable(written.up_to);
             for failed in &written.failed {
                 // Nothing is pending: every record is taken at once.
                 let _ = state.machine.record_failed(failed.ticket);
             }
-            let State { durable: Some(durable), later, .. } = state else { return };
+            let State { durable: Some(durable), later, .. } = state else { return false };
             durable.written = durable.written.max(written.up_to);
             for failed in &written.failed {
                 tracing::warn!(error = %failed.error, "the store does not take a message");
@@ -121,7 +122,11 @@ impl Shared {
             later.recorded.extend(durable.accepting.drain(..done).map(|(_, sender)| (sender, Some(Ok(())))));
             state.hand_over_recorded(now);
             state.resolve_outcomes();
+            state.load().is_lighter_than(load)
         });
+        if lighter {
+            self.room_was_made();
+        }
     }
 
     /// Waits until the store, if there is one, is closed. May be dropped.

@@ -45,7 +45,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     clock: Clock,
     /// Room was made for a command that waits.
-    pub(crate) room: Notify,
+    room: Notify,
     /// Who waits for room in the queue of QoS 0, one at a time, in the order in which they came.
     pub(crate) queue_turn: Turn,
     /// Who waits for room in the session, as above.
@@ -357,8 +357,9 @@ impl State {
             }
     }
 
-    /// Tells those who wait what became of their commands.
-    pub(crate) fn resolve_outcomes(&mut self) {
+    /// Tells those who wait what became of their commands. Returns whether something is asked for anew, and to be sent.
+    pub(crate) fn resolve_outcomes(&mut self) -> bool {
+        let mut anew = false;
         while let Some(ended) = self.machine.poll_outcome() {
             // Its record does not depend on the time.
             self.take_record(Instant::from_millis(0));
@@ -375,18 +376,20 @@ impl State {
                     }
                     self.later.wakers.extend(self.replies.published(id, Err(outcome)));
                 }
-                Command::Subscribe if self.ask_plainly(id, outcome) => {}
+                Command::Subscribe if self.ask_plainly(id, outcome) => anew = true,
                 Command::Subscribe | Command::Unsubscribe => {
                     self.later.due.extend(self.replies.unanswered(id, outcome));
                 }
             }
         }
+        anew
     }
 
-    /// What takes room that others may wait for: exchanges, bytes, places in the queue.
+    /// What takes room that others may wait for: exchanges, bytes, places in the queue, the outbox.
     pub(crate) fn load(&self) -> Load {
         let session = &self.machine.session;
-        Load { exchanges: session.outgoing_len(), bytes: session.storage().used(), queued: self.waiting.len() }
+        let (exchanges, bytes) = (session.outgoing_len(), session.storage().used());
+        Load { exchanges, bytes, queued: self.waiting.len(), outbox_is_full: !self.outbox.has_room() }
     }
 
     /// Messages that have no outcome yet.
@@ -407,12 +410,16 @@ pub(crate) struct Load {
     exchanges: u16,
     bytes: usize,
     queued: usize,
+    outbox_is_full: bool,
 }
 
 impl Load {
     /// Tells whether there is more room than at `before`, of whatever kind.
     pub(crate) const fn is_lighter_than(self, before: Self) -> bool {
-        self.exchanges < before.exchanges || self.bytes < before.bytes || self.queued < before.queued
+        self.exchanges < before.exchanges
+            || self.bytes < before.bytes
+            || self.queued < before.queued
+            || before.outbox_is_full && !self.outbox_is_full
     }
 }
 

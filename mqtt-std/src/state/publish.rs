@@ -111,7 +111,8 @@ impl State {
 
     /// It takes the place of the publish of its topic that waits.
     fn replace_latest(&mut self, topic: &str, id: PacketIdentifier) {
-        if let Some(before) = self.latest_unsent(topic) {
+        // What is known may be over long since, and the identifier be this one's again.
+        if let Some(before) = self.latest_unsent(topic).filter(|before| *before != id) {
             if self.take_back(Unsent::Exchange(before), Outcome::NotSent) {
                 self.statistics.overflowed += 1;
                 self.resolve_outcomes();

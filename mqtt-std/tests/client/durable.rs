@@ -706,3 +706,32 @@ fn by_hand_a_stored_message_is_confirmed_at_any_time() {
         program.end(link).await;
     });
 }
+
+#[test]
+fn a_message_that_the_store_does_not_take_makes_room() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let memory = Memory::default();
+        let (client, run) = Client::new(peer.options().in_flight(1).store(memory.open())).unwrap();
+        tokio::spawn(run);
+        let _link = peer.welcome(false).await;
+        status(&client, is_connected).await;
+        until(|| memory.kinds() == ["SessionStarted"]).await;
+        memory.refuse(|kind| kind == "Published", StoreError::Full);
+        memory.hold();
+        let first = tokio::spawn({
+            let client = client.clone();
+            async move { client.publish("t", "1").qos(QoS::AtLeastOnce).send().await.map(drop) }
+        });
+        others().await;
+        let second = tokio::spawn({
+            let client = client.clone();
+            async move { client.publish("t", "2").qos(QoS::AtLeastOnce).send().await.map(drop) }
+        });
+        others().await;
+        memory.release();
+        assert!(first.await.unwrap().is_err());
+        let second = tokio::time::timeout(Duration::from_secs(5), second).await;
+        assert!(second.unwrap().unwrap().is_err());
+    });
+}

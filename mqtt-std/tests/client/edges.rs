@@ -1,5 +1,7 @@
 //! Between two connections, where a bound can never be met, and under the lock.
 
+use core::time::Duration;
+
 use mqtt_std::{Client, Delivered, Error, Outcome, QoS, UsageError};
 
 use super::support::*;
@@ -69,7 +71,7 @@ fn a_message_larger_than_the_storage_is_refused_and_holds_up_nobody() {
 fn a_shutdown_may_take_for_ever() {
     run(async || {
         let client = Client::connect_retrying(Reserved::new().options()).unwrap();
-        assert_eq!(client.shutdown(core::time::Duration::MAX).await.unwrap().undelivered, 0);
+        assert_eq!(client.shutdown(Duration::MAX).await.unwrap().undelivered, 0);
     });
 }
 
@@ -133,5 +135,19 @@ fn a_waker_may_come_back_to_the_client() {
         link.publish("a", QoS::AtMostOnce, 0, "x").await;
         assert!(link.receive().await.starts_with("UNSUBSCRIBE"));
         assert_eq!(next.await.map(|message| line(&message)).as_deref(), Some("a x"));
+    });
+}
+
+#[test]
+fn times_without_end_are_none() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let options = peer.options().write_timeout(Duration::MAX).stall_timeout(Duration::MAX);
+        let (client, mut link) = peer.connect(options.connect_timeout(Duration::MAX)).await;
+        drop(client.publish("t", vec![0; 32 << 20]).qos(QoS::AtLeastOnce).send().await.unwrap());
+        others().await;
+        link.read_some().await;
+        others().await;
+        assert!(is_connected(&client.status().borrow()));
     });
 }

@@ -189,3 +189,25 @@ fn a_job_can_block_its_thread() {
     assert_eq!(value.wait().unwrap(), 7);
     assert_eq!(seen, ["t x"]);
 }
+
+#[test]
+fn a_job_names_what_was_not_sent_and_nothing_else() {
+    run(async || {
+        let clock = Clock::stop();
+        let peer = Peer::new(V5).await;
+        let options = peer.options().keep_alive(0).in_flight(1);
+        let messages =
+            [("a", QoS::AtMostOnce), ("b", QoS::AtLeastOnce), ("c", QoS::AtLeastOnce), ("d", QoS::AtMostOnce)]
+                .map(|(topic, qos)| Outgoing::new(topic, "x").qos(qos));
+        let job = tokio::spawn(one_shot::publish(options, messages).timeout(Duration::from_secs(5)).into_future());
+        let mut link = peer.welcome(false).await;
+        assert!(link.receive().await.contains(" a "));
+        assert!(link.receive().await.contains(" b "));
+        drop(link);
+        others().await;
+        let (result, _) = clock.until_over(job).await;
+        let error = result.unwrap().unwrap_err();
+        let numbers: Vec<_> = error.messages.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [1, 2, 3], "{error:?}");
+    });
+}

@@ -199,3 +199,20 @@ fn until_all_is_renewed_a_copy_is_for_everybody() {
         }
     });
 }
+
+#[test]
+fn what_is_asked_for_again_is_sent_at_once() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        // One connection that has identifiers, and the next one, which has none.
+        let (client, link) = peer.connect(peer.options()).await;
+        drop(link);
+        status(&client, |status| !is_connected(status)).await;
+        let mut stream = client.subscribe("t", QoS::AtLeastOnce).user_property("a", "b").send().await.unwrap();
+        let mut link = peer.accept().await;
+        link.receive().await;
+        link.accept(&[Property::SubscriptionIdentifierAvailable(0)]).await;
+        link.grant("t q1").await;
+        stream.confirmed().await.unwrap();
+    });
+}

@@ -119,3 +119,21 @@ fn a_connector_that_panics_fails_the_attempt() {
         status(&client, is_connected).await;
     });
 }
+
+#[test]
+fn a_waker_that_panics_does_not_stop_the_next_connection() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let (client, link) = peer.connect(peer.options().in_flight(1)).await;
+        drop(client.publish("t", "1").qos(QoS::AtLeastOnce).send().await.unwrap());
+        let mut waiting = Box::pin(client.publish("t", "2").qos(QoS::AtLeastOnce).send());
+        assert!(poll_with_bomb(&mut waiting, &Arc::default()).is_pending());
+        others().await;
+        drop(link);
+        let mut link = peer.welcome(true).await;
+        let line = link.receive().await;
+        assert!(line.starts_with("PUBLISH"), "{line}");
+        link.ack(AckKind::Puback, peer::number(&line), ReasonCode::SUCCESS).await;
+        status(&client, is_connected).await;
+    });
+}

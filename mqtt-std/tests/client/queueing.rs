@@ -360,3 +360,21 @@ fn every_wait_for_room_can_be_dropped() {
         }
     });
 }
+
+#[test]
+fn the_latest_of_its_topic_does_not_take_its_own_place() {
+    run(async || {
+        let nobody = Deaf::new().await;
+        let options = nobody.options().overflow(Overflow::LatestPerTopic);
+        let client = Client::connect_retrying(options).unwrap();
+        let publish = |topic: &'static str| client.publish(topic, "x").qos(QoS::AtLeastOnce).try_send().unwrap();
+        assert!(publish("rare").cancel());
+        for _ in 0..65_534 {
+            drop(publish("often"));
+        }
+        // The identifier is that of the first one, long ago.
+        let mut again = publish("rare");
+        assert!(poll(&mut again).is_pending());
+        assert!(poll(&mut publish("rare")).is_pending());
+    });
+}

@@ -555,3 +555,36 @@ fn a_source_is_larger_than_what_is_read_ahead() {
         }
     });
 }
+
+#[test]
+fn who_waits_behind_a_source_goes_on_when_it_is_done() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let (client, mut link) = peer.connect(peer.options()).await;
+        let (mut write, read) = tokio::io::duplex(64);
+        let receipt = client.publish_from("big", Source::once(read, 4)).send().await.unwrap();
+        others().await;
+        let waiting = tokio::spawn({
+            let client = client.clone();
+            async move { client.publish("t", "y").send().await.map(drop) }
+        });
+        others().await;
+        tokio::io::AsyncWriteExt::write_all(&mut write, b"full").await.unwrap();
+        receipt.await.unwrap();
+        assert!(link.receive().await.contains("big"));
+        others().await;
+        assert!(waiting.is_finished());
+    });
+}
+
+#[test]
+fn a_receipt_that_was_told_can_be_asked_again() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let (client, mut link) = peer.connect(peer.options()).await;
+        let mut receipt = client.publish_from("big", Bytes::from_static(b"full")).send().await.unwrap();
+        (&mut receipt).await.unwrap();
+        link.receive().await;
+        assert!((&mut receipt).await.is_err());
+    });
+}

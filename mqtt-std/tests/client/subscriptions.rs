@@ -207,3 +207,35 @@ fn what_a_kept_session_brings_waits_for_its_stream() {
         }
     });
 }
+
+#[test]
+fn messages_before_a_grant_that_never_came_can_be_read() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let (client, mut link) = peer.connect(peer.options()).await;
+        let mut stream = client.subscribe("t", QoS::AtLeastOnce).send().await.unwrap();
+        assert!(link.receive().await.starts_with("SUBSCRIBE"));
+        link.publish("t", QoS::AtLeastOnce, 7, "x").await;
+        link.expect("PUBACK #7").await;
+        let _ = client.shutdown(Duration::ZERO).await;
+        assert_eq!(next(&mut stream).await, "t x");
+        assert!(stream.next().await.is_none());
+        assert!(stream.confirmed().await.is_err());
+    });
+}
+
+#[test]
+fn the_last_stream_waits_for_its_unsuback() {
+    run(async || {
+        for version in BOTH {
+            let peer = Peer::new(version).await;
+            let (client, mut link) = peer.connect(peer.options()).await;
+            let (stream, _) = tokio::join!(client.subscribe("a", QoS::AtLeastOnce), link.grant("a q1"));
+            drop(client);
+            let unsubscribed = tokio::spawn(stream.unwrap().unsubscribe());
+            link.expect("UNSUBSCRIBE #2 a").await;
+            link.unsuback(2, &[0]).await;
+            unsubscribed.await.unwrap().unwrap();
+        }
+    });
+}
