@@ -78,6 +78,12 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
         self.connection.receive(&mut self.session, &mut self.subscriptions, now, input)
     }
 
+    /// [`Connection::has_room_for`].
+    #[must_use]
+    pub fn has_room_for(&self, input: &Input<'_>) -> bool {
+        self.connection.has_room_for(&self.session, input)
+    }
+
     /// [`Connection::bytes_received`].
     pub fn bytes_received(&mut self, now: Instant) {
         self.connection.bytes_received(now);

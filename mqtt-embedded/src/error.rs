@@ -87,7 +87,7 @@ pub enum Failure {
     ConnectTimeout,
     /// The Server closed the connection without a word.
     ConnectionLost,
-    /// A message at QoS 1 or 2 found no room in the inbox in time.
+    /// Messages at QoS 1 or 2 found no room in the inbox in time: the Server is to send them again.
     SlowConsumer,
     /// The protocol ended it.
     Connection(ConnectionError),

@@ -29,7 +29,8 @@ use crate::store::Store;
 
 type Map<F> = MapStorage<u16, F, Cache<Uncached, Uncached, Uncached, u16>>;
 
-/// Keeps a session in `OUT` outgoing and `IN` received messages, as [`Sizes`](crate::Sizes) has them or more; records of at most
+/// Keeps a session in `OUT` outgoing messages, as many as [`Sizes`](crate::Sizes) has or more, and `IN` received ones, twice as many as it
+/// has or more: the Server's exchange may be over before the application is done, or behind it. Records have at most
 /// `RECORD` bytes: topic, properties, payload and about 32.
 pub struct FlashStore<F: NorFlash, const OUT: usize, const IN: usize, const RECORD: usize> {
     map: Map<F>,

@@ -16,6 +16,8 @@ pub(crate) struct Entry {
     pub(crate) dup: bool,
     /// Who is still to take it, a bit for each subscription.
     pub(crate) readers: u32,
+    /// Who has it in hand, and is to acknowledge it.
+    pub(crate) handed: u32,
     /// Sent once everybody has taken it.
     pub(crate) acknowledgement: Option<Acknowledgement>,
     /// Its record, until that is durable: nobody gets it before.
@@ -47,6 +49,7 @@ impl Entry {
         retain: false,
         dup: false,
         readers: 0,
+        handed: 0,
         acknowledgement: None,
         record: None,
         again: false,
@@ -102,6 +105,10 @@ pub struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    pub(crate) const fn is_empty(&self) -> bool {
+        *self.count == 0
+    }
+
     pub(crate) fn has_room(&self, len: usize) -> bool {
         *self.count < self.entries.len() && len <= self.bytes.len().saturating_sub(*self.used)
     }
@@ -147,6 +154,13 @@ impl<'a> Parts<'a> {
     pub(crate) fn offer_part(&mut self, entry: Entry, fragment: &[u8]) -> Offered {
         let taken = entry.readers != 0 && self.push(entry, [&[], &[], fragment]);
         Offered { taken, acknowledge: entry.acknowledgement.filter(|_| !taken) }
+    }
+
+    /// A reader has a copy of an entry, which stays until it is acknowledged.
+    pub(crate) fn hand_over(&mut self, index: usize, reader: u32) {
+        if let Some(entry) = self.entries.get_mut(..*self.count).and_then(|entries| entries.get_mut(index)) {
+            entry.handed |= reader;
+        }
     }
 
     /// These readers have taken an entry; tells whether all have, and what is due then.

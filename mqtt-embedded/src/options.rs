@@ -59,8 +59,10 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Sets for how many milliseconds a message waits for room in the inbox while nothing more is read; default: 5,000. After
-    /// that one at QoS 0 is dropped and counted; at QoS 1 and 2 the connection is closed, so that the Server sends it again.
+    /// Sets for how many milliseconds a message waits for room in the inbox while nothing more is read; default: 5,000; a
+    /// tenth of that while something of ours has no outcome yet, which may be what the reader waits for. After
+    /// that one at QoS 0 is dropped and counted; at QoS 1 and 2 it and those behind it are passed over, and once the
+    /// inbox is empty the connection is made anew, so that the Server sends them again.
     ///
     /// For as long, from the first connection on, messages at QoS 1 and 2 of a session that the Server has kept wait for those who
     /// will subscribe to them: subscribe by then.

@@ -281,13 +281,15 @@ struct Link<'a, M, C, P: Capacities> {
 impl<M: RawMutex, C: Clock, P: Capacities> Link<'_, M, C, P> {
     /// Reads, until the transport fails. After any other end it only waits: a pending read is dropped with the transport.
     async fn read(&self, mut reader: impl Read, mut frames: Frames<'_>) -> Failure {
+        // The rest of a payload whose head was passed over.
+        let mut passing_over = false;
         loop {
             loop {
                 match frames.next() {
+                    Ok(Some(Input::PublishPayload { last, .. })) if passing_over => passing_over = !last,
                     Ok(Some(input)) => {
-                        if !self.take(input).await {
-                            return Failure::SlowConsumer;
-                        }
+                        let taken = self.take(input).await;
+                        passing_over = !taken && matches!(input, Input::PublishHead { .. });
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -313,9 +315,15 @@ impl<M: RawMutex, C: Clock, P: Capacities> Link<'_, M, C, P> {
         }
     }
 
-    /// Gives an input to the machine once there is room for it; `false`: there was none in time.
+    /// Gives an input to the machine once there is room for it; `false`: there was none in time, and it is passed over.
     async fn take(&self, input: Input<'_>) -> bool {
-        if !self.resources.with(|state, _| state.has_room_for(&input)) && !self.wait_for_room(&input).await {
+        let keeps = keeps(&input);
+        if keeps && self.resources.with(|state, _| state.overflowed) {
+            return false;
+        }
+        let room = self.resources.with(|state, _| state.has_room_for(&input)) || self.wait_for_room(&input).await;
+        if !room && keeps {
+            self.resources.with(|state, _| state.overflowed = true);
             return false;
         }
         poll_fn(|cx| {
@@ -331,7 +339,7 @@ impl<M: RawMutex, C: Clock, P: Capacities> Link<'_, M, C, P> {
         true
     }
 
-    /// Reads nothing more until the input has room, or must be done without; `false`: it may not be lost.
+    /// Reads nothing more until the input has room; `false`: it has none in time.
     async fn wait_for_room(&self, input: &Input<'_>) -> bool {
         self.resources.with(|state, now| state.machine.set_reading(now, false));
         let room = poll_fn(|cx| {
@@ -343,10 +351,13 @@ impl<M: RawMutex, C: Clock, P: Capacities> Link<'_, M, C, P> {
                 Poll::Pending
             })
         });
-        let until = self.resources.clock.now().plus_millis(u64::from(self.stall_timeout));
+        // Where an acknowledgement may be behind it that somebody waits for before he reads on, that is sooner.
+        let awaited = self.resources.with(|state, _| state.machine.session.outgoing_len() > 0);
+        let patience = if awaited { self.stall_timeout / 10 } else { self.stall_timeout };
+        let until = self.resources.clock.now().plus_millis(u64::from(patience));
         let timely = matches!(either(room, self.resources.clock.sleep_until(until)).await, Either::First(()));
         self.resources.with(|state, now| state.machine.set_reading(now, true));
-        timely || is_dispensable(input)
+        timely
     }
 
     /// Writes what there is to write, until nothing more is to come.
@@ -381,6 +392,9 @@ impl<M: RawMutex, C: Clock, P: Capacities> Link<'_, M, C, P> {
                     }
                     if disconnecting {
                         return Poll::Ready(Err(End::Shutdown));
+                    }
+                    if state.is_to_begin_anew() {
+                        return Poll::Ready(Err(End::Failed(Failure::SlowConsumer)));
                     }
                     if state.machine.is_closed() {
                         let failure = state.machine.connection.failure();
@@ -448,11 +462,11 @@ impl<M: RawMutex, C: Clock, P: Capacities> Link<'_, M, C, P> {
     }
 }
 
-/// At QoS 0 a message may be lost.
-fn is_dispensable(input: &Input<'_>) -> bool {
+/// The head of a message at QoS 1 or 2: the Server keeps it until it is acknowledged.
+fn keeps(input: &Input<'_>) -> bool {
     match input {
         Input::Packet(bytes) | Input::PublishHead { head: bytes, .. } => {
-            bytes.first().is_some_and(|first| first & 6 == 0)
+            bytes.first().is_some_and(|first| first >> 4 == 3 && first & 6 != 0)
         }
         Input::PublishPayload { .. } => false,
     }

@@ -26,6 +26,9 @@ pub(crate) struct State<P: Capacities> {
     queued: usize,
     /// A payload that is sent from where it is stored, and how much of it is out.
     sending: Option<(PacketIdentifier, usize)>,
+    /// A message at QoS 1 or 2 found no room: it and those behind it are passed over, unacknowledged. Once there is nothing more to
+    /// be taken the connection is made anew, and the Server sends them again.
+    pub(crate) overflowed: bool,
     /// Whom the message is for that arrives in parts.
     streaming: u32,
     /// Who waits for the next part of a message whose connection is lost.
@@ -93,6 +96,7 @@ impl<P: Capacities> State<P> {
             queue: P::QUEUE,
             queued: 0,
             sending: None,
+            overflowed: false,
             streaming: 0,
             aborted: 0,
             unwanted: 0,
@@ -223,6 +227,10 @@ impl<P: Capacities> State<P> {
     /// The subscriber is gone: what it did not take is given up, and the Server is told.
     pub(crate) fn unsubscribe(&mut self, route: u8) {
         let reader = bit(route);
+        // What is in its hands and was not acknowledged is not, as of now: it comes again.
+        while let Some((index, ..)) = self.inbox.parts().find(|entry| entry.handed & reader != 0) {
+            self.inbox.parts().remove(index);
+        }
         while let Some(index) = self.inbox.parts().position(reader) {
             self.take(index, reader);
         }
@@ -294,11 +302,12 @@ impl<P: Capacities> State<P> {
         &mut self,
         cx: &Context<'_>,
         route: u8,
-        in_parts: bool,
+        (in_parts, by_hand): (bool, bool),
         buffer: &mut [u8],
     ) -> Poll<Result<Option<Entry>, Error>> {
         let reader = bit(route);
-        let found = self.inbox.parts().find(|entry| entry.readers & reader != 0 && entry.record.is_none());
+        let next = |entry: &Entry| entry.readers & !entry.handed & reader != 0 && entry.record.is_none();
+        let found = self.inbox.parts().find(next);
         let Some((index, entry, bytes)) = found else {
             if core::mem::take(&mut self.aborted) & reader != 0 {
                 return Poll::Ready(Err(Error::Aborted));
@@ -316,14 +325,28 @@ impl<P: Capacities> State<P> {
         if !in_parts && matches!(entry.kind, Kind::Part { .. }) {
             // The rest of a message whose reader has lost interest.
             self.take(index, reader);
-            return self.poll_message(cx, route, in_parts, buffer);
+            return self.poll_message(cx, route, (in_parts, by_hand), buffer);
         }
         let Some(room) = buffer.get_mut(..bytes.len()) else {
             return Poll::Ready(Err(Error::BufferTooSmall { needed: bytes.len() }));
         };
         room.copy_from_slice(bytes);
-        self.take(index, reader);
+        if by_hand && entry.acknowledgement.is_some() {
+            self.inbox.parts().hand_over(index, reader);
+        } else {
+            self.take(index, reader);
+        }
         Poll::Ready(Ok(Some(entry)))
+    }
+
+    /// A message that was handed over is acknowledged by its reader; `false`: it is not there any more.
+    pub(crate) fn acknowledge(&mut self, route: u8, token: Acknowledgement) -> bool {
+        let reader = bit(route);
+        let of_it = |entry: &Entry| entry.handed & entry.readers & reader != 0 && entry.acknowledgement == Some(token);
+        let Some((index, ..)) = self.inbox.parts().find(of_it) else { return false };
+        self.take(index, reader);
+        self.wake_handles();
+        true
     }
 
     pub(crate) fn poll_receipt(&mut self, cx: &Context<'_>, receipt: u8) -> Poll<Answer> {
@@ -368,7 +391,12 @@ impl<P: Capacities> State<P> {
             Input::PublishPayload { .. } => return true,
         };
         let inbox = self.inbox.parts();
-        inbox.has_room(len) || !inbox.could_hold(len)
+        (inbox.has_room(len) || !inbox.could_hold(len)) && self.machine.has_room_for(input)
+    }
+
+    /// Tells whether everything was taken that was received before one was passed over.
+    pub(crate) fn is_to_begin_anew(&mut self) -> bool {
+        self.overflowed && self.inbox.parts().is_empty()
     }
 
     /// Gives what was found to the machine. `false`: the same again later.
@@ -510,6 +538,7 @@ impl<P: Capacities> State<P> {
     pub(crate) fn transport_lost(&mut self) -> ConnectionError {
         self.sending = None;
         self.queued = 0;
+        self.overflowed = false;
         self.aborted |= core::mem::take(&mut self.streaming);
         let error = self.machine.transport_lost();
         self.resolve_outcomes();

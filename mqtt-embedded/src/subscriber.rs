@@ -6,7 +6,7 @@ use core::str::Utf8Error;
 use core::task::Poll;
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use mqtt_core::{Acknowledgement, DeliveryNumber, PacketType, Properties, QoS, ReasonCode, Sender};
+use mqtt_core::{Acknowledgement, DeliveryNumber, PacketType, Properties, QoS, ReasonCode, Sender, UsageError};
 
 use crate::clock::Clock;
 use crate::error::Error;
@@ -19,11 +19,33 @@ pub struct Subscriber<'a, M: RawMutex, C: Clock, P: Capacities> {
     route: u8,
     /// The last part of a message has not been read.
     in_parts: bool,
+    by_hand: bool,
 }
 
 impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     pub(crate) const fn new(resources: &'a Resources<M, C, P>, route: u8) -> Self {
-        Self { resources, route, in_parts: false }
+        Self { resources, route, in_parts: false, by_hand: false }
+    }
+
+    /// Messages at QoS 1 and 2 are acknowledged by [`acknowledge`](Self::acknowledge) instead of when they are taken. With a store
+    /// one that was not acknowledged comes again after a loss of power, with the same delivery number.
+    ///
+    /// A message keeps its room in the inbox until then, and at QoS 1 and 2 the Server sends no more than the inbox holds. One that
+    /// is not acknowledged holds back the acknowledgements of those behind it.
+    #[must_use]
+    pub const fn by_hand(mut self) -> Self {
+        self.by_hand = true;
+        self
+    }
+
+    /// Acknowledges a message that this subscriber was handed; one at QoS 0 needs none.
+    ///
+    /// # Errors
+    /// `Usage(Stale)`: it was acknowledged before.
+    pub fn acknowledge(&self, message: &Message<'_>) -> Result<(), Error> {
+        let Some(token) = message.entry.acknowledgement else { return Ok(()) };
+        let acknowledged = self.resources.with(|state, _| state.acknowledge(self.route, token));
+        if acknowledged { Ok(()) } else { Err(UsageError::Stale.into()) }
     }
 
     /// Waits for the Server's answer: the QoS that it granted. May be dropped and asked again.
@@ -90,7 +112,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     async fn take(&self, buffer: &mut [u8]) -> Result<Option<Entry>, Error> {
         poll_fn(|cx| {
             self.resources.with(|state, _| {
-                let taken = state.poll_message(cx, self.route, self.in_parts, buffer);
+                let taken = state.poll_message(cx, self.route, (self.in_parts, self.by_hand), buffer);
                 if taken.is_pending() && matches!(state.poll_granted(cx, self.route), Poll::Ready(Err(_))) {
                     return Poll::Ready(Ok(None));
                 }

@@ -43,6 +43,7 @@ where
     call(Machine::<S, A, L>::connect);
     call(Machine::<S, A, L>::receive);
     call(Machine::<S, A, L>::bytes_received);
+    call(Machine::<S, A, L>::has_room_for);
     call(Machine::<S, A, L>::set_reading);
     call(Machine::<S, A, L>::source_waits);
     call(Machine::<S, A, L>::poll_transmit);
@@ -111,6 +112,7 @@ where
     call(Connection::<A>::is_connected);
     call(Connection::<A>::is_closed);
     call(Connection::<A>::failure);
+    call(Connection::<A>::has_room_for::<S>);
     call(Connection::<A>::awaits_pingresp);
     call(Connection::<A>::ignored);
     call(Connection::<A>::refused_renewals);

@@ -52,15 +52,20 @@ pub fn port() -> u16 {
     args::number("port").and_then(|port| u16::try_from(port).ok()).unwrap_or(1883)
 }
 
-/// Runs the lamp over these connections, and ends the program with it. The argument `version` is 5 or 311.
+/// The version to speak: the argument `version`, 5 or 311.
+#[must_use]
+pub fn version() -> ProtocolVersion {
+    match args::number("version") {
+        Some(311) => ProtocolVersion::V3_1_1,
+        _ => ProtocolVersion::V5_0,
+    }
+}
+
+/// Runs the lamp over these connections, and ends the program with it.
 pub async fn run(spawner: Spawner, connector: &mut impl Connect) -> ! {
     spawner.spawn(lamp(MQTT.client()).expect("it is started once"));
     spawner.spawn(watch(MQTT.client()).expect("it is started once"));
     spawner.spawn(telemetry(MQTT.client()).expect("it is started once"));
-    let version = match args::number("version") {
-        Some(311) => ProtocolVersion::V3_1_1,
-        _ => ProtocolVersion::V5_0,
-    };
     let will = Will {
         topic: TopicName::new(STATUS).expect("it is one"),
         payload: b"offline",
@@ -68,7 +73,7 @@ pub async fn run(spawner: Spawner, connector: &mut impl Connect) -> ! {
         retain: true,
         properties: Properties::EMPTY,
     };
-    let connect = ConnectOptions::new("stairlamp").version(version).keep_alive(10).keep_session(true).will(will);
+    let connect = ConnectOptions::new("stairlamp").version(version()).keep_alive(10).keep_session(true).will(will);
     let options = Options::new(connect).backoff(Backoff::new().minimum(100).maximum(1_000));
     let mut runner = Runner::new(&MQTT, RECEIVE.take(), TRANSMIT.take());
     let end = runner.run(connector, &options, &mut crate::random::HostRandom).await;

@@ -7,6 +7,7 @@ pub mod ethernet;
 pub mod executor;
 mod fault;
 pub mod files;
+pub mod flash;
 mod irq;
 pub mod lamp;
 pub mod random;

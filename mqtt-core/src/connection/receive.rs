@@ -101,6 +101,17 @@ impl<A: Aliases> Connection<A> {
         }
     }
 
+    /// Tells whether a message at QoS 1 or 2 would find room for its exchange: one that came before has it. 3.1.1 cannot tell a
+    /// Server how much room there is, and some of 5.0 do not keep to the Receive Maximum: an adapter that does not give the machine
+    /// what has no room gets it again on the next connection.
+    #[must_use]
+    pub fn has_room_for<S: Storage>(&self, session: &Session<S>, input: &Input<'_>) -> bool {
+        let (Input::Packet(bytes) | Input::PublishHead { head: bytes, .. }) = *input else { return true };
+        let incoming = session.storage().incoming();
+        incoming.len() < incoming.capacity()
+            || Publish::identifier_of(bytes).is_none_or(|id| incoming.get(id).is_some())
+    }
+
     /// The Server keeps to the Maximum Packet Size that CONNECT announced [MQTT-3.1.2-24].
     fn check_size(&self, bytes: usize) -> Result<(), ProtocolError> {
         match self.ours.maximum_packet_size {

@@ -134,6 +134,18 @@ impl<'a> Publish<'a> {
         Ok(publish)
     }
 
+    /// The Packet Identifier of a PUBLISH at QoS 1 or 2, from its head.
+    pub(crate) fn identifier_of(head: &[u8]) -> Option<PacketIdentifier> {
+        let header = FixedHeader::decode(head).ok()??;
+        if !matches!(header.packet_type, PacketType::Publish) {
+            return None;
+        }
+        let mut reader = Reader::new(head);
+        reader.bytes(header.len).ok()?;
+        reader.binary().ok()?;
+        Delivery::decode(header.flags, &mut reader).ok()?.packet_identifier()
+    }
+
     /// Reads what comes before the payload; what `reader` has left is the payload.
     #[inline]
     fn read(version: ProtocolVersion, sender: Sender, flags: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {

@@ -1,6 +1,6 @@
 //! Messages at QoS 1 and 2 that the Server publishes, and their acknowledgements.
 
-use mqtt_core::{Acknowledge, Acknowledgement, ConnectOptions, ProtocolVersion, ReasonCode, UsageError};
+use mqtt_core::{Acknowledge, Acknowledgement, ConnectOptions, Input, ProtocolVersion, ReasonCode, UsageError};
 
 use crate::support::{Model, Pair, any_version, options};
 
@@ -313,6 +313,12 @@ fn a_flood_of_3_1_1_is_held_back_while_answers_leave_and_closes_otherwise() {
         assert_eq!(pair.message(2, number, "a").len(), 1);
     }
     assert_eq!(pair.sent().len(), 16);
+    // An adapter can look before.
+    let head = |number: u8, flags: u8| [0x30 | flags, 6, 0, 1, b't', 0, number, b'a'];
+    assert!(!pair.machine.has_room_for(&Input::Packet(&head(17, 4))), "another one");
+    assert!(pair.machine.has_room_for(&Input::Packet(&head(16, 12))), "one that comes again");
+    assert!(pair.machine.has_room_for(&Input::Packet(&head(17, 0))), "at QoS 0");
+    assert!(pair.machine.has_room_for(&Input::Packet(&[0xD0, 0])));
     assert_eq!(pair.message(2, 17, "a"), ["error Protocol(ReceiveMaximumExceeded)"]);
     pair.reconnect(true);
     for number in 1..=16 {

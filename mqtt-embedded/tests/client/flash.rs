@@ -143,7 +143,10 @@ struct Memory {
 type Small = Resources<NoopRawMutex, Time, Sizes<4, 512, 4, 512, 128, 2, 16>>;
 
 /// Messages in each direction.
-const MESSAGES: u16 = 4;
+const MESSAGES: u16 = 6;
+
+/// What the device takes at once in 5.0; in 3.1.1 it cannot say.
+const WINDOW: usize = 4;
 
 impl Memory {
     fn deliver(&mut self, packet: &Packet<'_>) -> Option<(AckKind, PacketIdentifier)> {
@@ -194,19 +197,23 @@ async fn serve(wire: Wire, version: ProtocolVersion, memory: Rc<RefCell<Memory>>
         }
         loop {
             let mut subscribe = None;
-            let mut ping = false;
+            let (mut ping, mut completed) = (false, false);
             let answer = server
                 .poll(|packet| {
                     if let Packet::Subscribe(packet) = &packet {
                         subscribe = Some(packet.packet_identifier);
                     }
                     ping = matches!(packet, Packet::Pingreq);
+                    completed = matches!(packet, Packet::Ack(Ack { kind: AckKind::Pubcomp, .. }));
                     memory.borrow_mut().deliver(&packet)
                 })
                 .await;
             let Some(answer) = answer else { break };
             if let Some((kind, id)) = answer {
                 server.acknowledge(kind, id).await;
+            }
+            if completed && version == ProtocolVersion::V5_0 && memory.borrow().outgoing.len() >= WINDOW {
+                send_one(&mut server, &memory, WINDOW - 1, false).await;
             }
             if ping {
                 server.send(&Packet::Pingresp).await;
@@ -226,19 +233,27 @@ async fn serve(wire: Wire, version: ProtocolVersion, memory: Rc<RefCell<Memory>>
 }
 
 async fn send_all(server: &mut Server, memory: &RefCell<Memory>, dup: bool) {
-    let outgoing = memory.borrow().outgoing.clone();
-    for (id, (payload, released)) in outgoing {
-        let packet_identifier = PacketIdentifier::new(id).unwrap();
-        if released {
-            server.acknowledge(AckKind::Pubrel, packet_identifier).await;
-            continue;
-        }
-        let delivery = Delivery::ExactlyOnce { packet_identifier, dup };
-        let topic = Some(TopicName::new("in").unwrap());
-        let publish =
-            Publish { topic, delivery, retain: false, properties: Properties::EMPTY, payload: payload.as_bytes() };
-        server.send(&Packet::Publish(publish)).await;
+    let window = if server.version == ProtocolVersion::V5_0 { WINDOW } else { usize::MAX };
+    let count = memory.borrow().outgoing.len().min(window);
+    for index in 0..count {
+        send_one(server, memory, index, dup).await;
     }
+}
+
+/// Sends what is under way at this place.
+async fn send_one(server: &mut Server, memory: &RefCell<Memory>, index: usize, dup: bool) {
+    let next = memory.borrow().outgoing.iter().nth(index).map(|(id, entry)| (*id, entry.clone()));
+    let Some((id, (payload, released))) = next else { return };
+    let packet_identifier = PacketIdentifier::new(id).unwrap();
+    if released {
+        server.acknowledge(AckKind::Pubrel, packet_identifier).await;
+        return;
+    }
+    let delivery = Delivery::ExactlyOnce { packet_identifier, dup };
+    let topic = Some(TopicName::new("in").unwrap());
+    let publish =
+        Publish { topic, delivery, retain: false, properties: Properties::EMPTY, payload: payload.as_bytes() };
+    server.send(&Packet::Publish(publish)).await;
 }
 
 /// What the application has committed, together with the delivery numbers.
@@ -259,7 +274,7 @@ fn live(flash: &Flash, version: ProtocolVersion, memory: &Rc<RefCell<Memory>>, a
     let mut connector = wire.clone();
     let connect = ConnectOptions::new("lamp").version(version).keep_session(true).clean_start(CleanStart::Never);
     let options = Options::new(connect).backoff(Backoff::new().minimum(10).maximum(10));
-    let mut store = Watched(FlashStore::<_, 4, 4, 128>::new(flash.clone(), 0..(PAGE * PAGES) as u32).unwrap());
+    let mut store = Watched(FlashStore::<_, 4, 8, 128>::new(flash.clone(), 0..(PAGE * PAGES) as u32).unwrap());
     let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
     let (mut world, dead) = (World::new(&time), flash.clone());
     world.spawn(async move {
@@ -282,7 +297,7 @@ fn live(flash: &Flash, version: ProtocolVersion, memory: &Rc<RefCell<Memory>>, a
     });
     let clock = time.clone();
     world.spawn(async {
-        let Ok(mut messages) = client.subscribe("in", QoS::ExactlyOnce) else { return };
+        let mut messages = client.subscribe("in", QoS::ExactlyOnce).unwrap().by_hand();
         let mut buffer = [0; 64];
         while let Some(Ok(message)) = messages.next(&mut buffer).await {
             let DeliveryNumber(number) = message.delivery_number().unwrap();
@@ -291,6 +306,8 @@ fn live(flash: &Flash, version: ProtocolVersion, memory: &Rc<RefCell<Memory>>, a
             if known.is_some_and(|known| known != text) {
                 app.borrow_mut().twice.push(number);
             }
+            messages.acknowledge(&message).unwrap();
+            assert!(messages.acknowledge(&message).is_err(), "once");
         }
     });
     world.run(async {

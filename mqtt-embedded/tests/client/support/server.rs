@@ -12,7 +12,7 @@ use super::{Wire, WireEnd};
 /// One connection, as the Server sees it.
 pub(crate) struct Server {
     pub(crate) wire: WireEnd,
-    version: ProtocolVersion,
+    pub(crate) version: ProtocolVersion,
     input: Vec<u8>,
 }
 
