@@ -61,10 +61,23 @@ impl Client {
     /// The address or the will's topic is not valid; the broker cannot be reached or refuses the connection.
     pub async fn connect(options: impl IntoOptions) -> Result<Self, Error> {
         let client = Self::connect_retrying(options)?;
-        let mut status = client.status.clone();
+        let connected = client.connected().await;
+        if let Err(error) = connected {
+            let shared = Arc::clone(&client.shared);
+            drop(client);
+            // Who tries again finds the store free.
+            shared.store_ended().await;
+            return Err(error);
+        }
+        Ok(client)
+    }
+
+    /// Waits for the end of the first attempt.
+    async fn connected(&self) -> Result<(), Error> {
+        let mut status = self.status.clone();
         loop {
             match &*status.borrow_and_update() {
-                Status::Connected { .. } => break,
+                Status::Connected { .. } => return Ok(()),
                 Status::Connecting { .. } => {}
                 Status::Waiting { error, .. } | Status::Closed { error: Some(error), .. } => {
                     return Err(error.to_error());
@@ -73,7 +86,6 @@ impl Client {
             }
             status.changed().await.map_err(|_| Error::Closed)?;
         }
-        Ok(client)
     }
 
     /// Returns at once and keeps trying to connect; what is published waits in the meantime.

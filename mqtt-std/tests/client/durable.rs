@@ -542,6 +542,18 @@ fn a_file_is_locked_until_the_client_has_ended() {
     });
 }
 
+#[test]
+fn after_an_attempt_that_failed_the_store_is_free() {
+    run(async || {
+        let (directory, reserved) = (Directory::new(), Reserved::new());
+        let options = reserved.options().client_identifier("client").file_store(&directory.0);
+        for _ in 0..3 {
+            let refused = Client::connect(options.clone()).await;
+            assert!(matches!(refused, Err(Error::Transport(_))), "{refused:?}");
+        }
+    });
+}
+
 // What nobody writes any more can be accepted no more: the client ends, and every wait with it.
 #[test]
 fn a_store_that_panics_ends_the_client() {
