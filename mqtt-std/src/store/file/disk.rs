@@ -45,7 +45,7 @@ pub(super) trait DiskFile: Send {
 pub(super) struct Directory {
     path: PathBuf,
     /// A file of its own: the log is replaced by another one now and then.
-    _lock: File,
+    lock: File,
 }
 
 impl Directory {
@@ -54,10 +54,17 @@ impl Directory {
         fs::create_dir_all(path)?;
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(path.join("lock"))?;
         match fs4::FileExt::try_lock(&lock) {
-            Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: lock })),
+            Ok(()) => Ok(Some(Self { path: path.to_owned(), lock })),
             Err(fs4::TryLockError::WouldBlock) => Ok(None),
             Err(fs4::TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a child that is being started has the file too, until it becomes another program.
+        let _ = fs4::FileExt::unlock(&self.lock);
     }
 }
 
