@@ -2,11 +2,18 @@
 
 use std::collections::HashMap;
 
+use mqtt_core::{TopicFilter, TopicName};
+
 /// Values by Topic Filter: looking up a topic takes as long as it has levels, however many filters there are.
 #[derive(Debug)]
 pub(crate) struct Trie<T> {
     root: Node<T>,
+    /// Of filters with more than [`DEEPEST`] levels, without share names; they are looked at one after the other.
+    deep: HashMap<Box<str>, Vec<T>>,
 }
+
+/// A stack has room for no more than some thousand levels, and a filter may have 32,768.
+const DEEPEST: usize = 64;
 
 #[derive(Debug)]
 struct Node<T> {
@@ -21,7 +28,7 @@ struct Node<T> {
 
 impl<T> Default for Trie<T> {
     fn default() -> Self {
-        Self { root: Node::default() }
+        Self { root: Node::default(), deep: HashMap::new() }
     }
 }
 
@@ -33,6 +40,10 @@ impl<T> Default for Node<T> {
 
 impl<T> Trie<T> {
     pub(crate) fn insert(&mut self, filter: &str, value: T) {
+        if is_deep(filter) {
+            self.deep.entry(path(filter).into()).or_default().push(value);
+            return;
+        }
         let mut node = &mut self.root;
         for level in levels(filter) {
             node = match level {
@@ -55,11 +66,23 @@ impl<T> Trie<T> {
 
     /// Takes out the values of this filter for which `keep` says no.
     pub(super) fn retain(&mut self, filter: &str, keep: impl Fn(&T) -> bool) {
-        retain(&mut self.root, &mut levels(filter), &keep);
+        match self.deep.get_mut(path(filter)) {
+            Some(values) => {
+                values.retain(keep);
+                if values.is_empty() {
+                    self.deep.remove(path(filter));
+                }
+            }
+            None if is_deep(filter) => {}
+            None => drop(retain(&mut self.root, &mut levels(filter), &keep)),
+        }
     }
 
     /// The values of this filter, and of others that differ by a share name only.
     pub(super) fn get(&self, filter: &str) -> &[T] {
+        if let Some(values) = self.deep.get(path(filter)) {
+            return values;
+        }
         let mut node = &self.root;
         for level in levels(filter) {
             let next = match level {
@@ -75,6 +98,9 @@ impl<T> Trie<T> {
 
     /// As [`get`](Self::get).
     pub(super) fn get_mut(&mut self, filter: &str) -> &mut [T] {
+        if is_deep(filter) {
+            return self.deep.get_mut(path(filter)).map_or(&mut [], Vec::as_mut_slice);
+        }
         let mut node = &mut self.root;
         for level in levels(filter) {
             let next = match level {
@@ -89,6 +115,7 @@ impl<T> Trie<T> {
     }
 
     pub(super) fn for_each(&self, mut act: impl FnMut(&T)) {
+        self.deep.values().flatten().for_each(&mut act);
         let mut nodes = vec![&self.root];
         while let Some(node) = nodes.pop() {
             node.values.iter().chain(&node.multi).for_each(&mut act);
@@ -102,13 +129,27 @@ impl<T> Trie<T> {
         // Wildcards at the front do not match what the Server keeps apart [MQTT-4.7.2-1].
         let hidden = topic.starts_with('$');
         visit(&self.root, topic.split('/'), hidden, &mut found);
+        for (filter, values) in &self.deep {
+            let matches = |topic| TopicFilter::new(filter).is_ok_and(|filter| filter.matches(topic));
+            if TopicName::new(topic).is_ok_and(matches) {
+                values.iter().for_each(&mut found);
+            }
+        }
     }
 }
 
-/// The levels that a topic is compared with: a share name is none (§4.8.2).
-fn levels(filter: &str) -> core::str::Split<'_, char> {
+/// What a topic is compared with: a share name is no part of it (§4.8.2).
+fn path(filter: &str) -> &str {
     let shared = filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
-    shared.map_or(filter, |(_, filter)| filter).split('/')
+    shared.map_or(filter, |(_, filter)| filter)
+}
+
+fn levels(filter: &str) -> core::str::Split<'_, char> {
+    path(filter).split('/')
+}
+
+fn is_deep(filter: &str) -> bool {
+    levels(filter).nth(DEEPEST).is_some()
 }
 
 /// Tells whether the node is of no use any more.
@@ -153,8 +194,6 @@ fn visit<'a, T>(
 
 #[cfg(test)]
 mod tests {
-    use mqtt_core::{TopicFilter, TopicName};
-
     use super::*;
 
     #[test]
@@ -216,5 +255,32 @@ mod tests {
         trie.for_each(|_| left += 1);
         assert_eq!(left, 0);
         assert!(trie.root.levels.is_empty());
+    }
+
+    #[test]
+    fn filters_of_any_depth_are_found() {
+        for levels in [DEEPEST - 1, DEEPEST, DEEPEST + 1, 32_768] {
+            let topic = vec!["a"; levels].join("/");
+            let last = topic.len() - 1;
+            let filters = [topic.clone(), format!("{}+", &topic[..last]), format!("{}#", &topic[..last])];
+            let mut trie = Trie::default();
+            for (number, filter) in filters.iter().enumerate() {
+                trie.insert(filter, number);
+                trie.insert(&format!("$share/group/{filter}"), number);
+                assert_eq!(trie.get(filter), [number; 2]);
+                trie.get_mut(filter)[1] += 10;
+            }
+            let mut found = Vec::new();
+            trie.for_each_match(&topic, |number| found.push(*number));
+            found.sort_unstable();
+            assert_eq!(found, [0, 1, 2, 10, 11, 12], "{levels}");
+            for filter in &filters {
+                trie.retain(filter, |number| *number < 10);
+                assert_eq!(trie.get(filter).len(), 1);
+                trie.retain(filter, |_| false);
+            }
+            trie.for_each(|number| panic!("{number} is left"));
+            assert!(trie.root.levels.is_empty() && trie.deep.is_empty());
+        }
     }
 }
