@@ -263,6 +263,19 @@ impl<D: Disk> Log<D> {
     }
 }
 
+impl<D: Disk> Drop for Log<D> {
+    /// What was to be written through in a while is now: nobody comes back for it.
+    fn drop(&mut self) {
+        if let (Fsync::Every(_), Some(open)) = (self.options.fsync, &mut self.open) {
+            if open.dirty_since.is_some() {
+                if let Err(error) = open.file.sync() {
+                    tracing::error!(%error, "the store is not written through");
+                }
+            }
+        }
+    }
+}
+
 impl<F: DiskFile> Open<F> {
     fn new(file: F, salt: u32, client_identifier: String, end: u64) -> Self {
         Self {

@@ -531,6 +531,11 @@ fn the_system_decides_or_the_clock_where_that_is_wanted() {
     assert_eq!((log.tend(), disk.syncs()), (None, before + 1));
     assert_eq!(log.tend(), None);
     assert_eq!(disk.syncs(), before + 1, "there is nothing new");
+    // At the end it is now or never.
+    log.options.fsync = Fsync::Every(Duration::from_secs(100));
+    write(&mut log, &[published(3, "c")]).unwrap();
+    drop(log);
+    assert_eq!(disk.syncs(), before + 2);
 }
 
 #[test]
