@@ -211,7 +211,9 @@ impl Queue {
         if inner.closed {
             return Taken::Closed;
         }
-        inner.reader = Some(reader.clone());
+        let before = inner.reader.replace(reader.clone());
+        drop(inner);
+        drop(before); // somebody else's code: not under the lock
         Taken::Empty
     }
 

@@ -202,7 +202,9 @@ impl ReadEnd {
         if pending {
             return match inner.end {
                 None | Some(End::Whole) => {
-                    inner.reader = Some(cx.waker().clone());
+                    let before = inner.reader.replace(cx.waker().clone());
+                    drop(inner);
+                    drop(before); // somebody else's code: not under the lock
                     Poll::Pending
                 }
                 Some(End::Cut) => error(io::ErrorKind::ConnectionReset, "the connection was lost before the end"),

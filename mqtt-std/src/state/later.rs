@@ -15,6 +15,8 @@ use crate::payload::Source;
 #[derive(Debug, Default)]
 pub(crate) struct Later {
     pub(crate) wakers: Vec<Waker>,
+    /// Those that are only dropped.
+    pub(super) forgotten: Vec<Waker>,
     pub(crate) due: Vec<Due>,
     /// Those whose messages are in the store now, or not; `None`: they will not be told.
     pub(super) recorded: Vec<(oneshot::Sender<Recorded>, Option<Recorded>)>,
@@ -29,6 +31,7 @@ pub(crate) struct Later {
 impl Later {
     fn is_empty(&self) -> bool {
         self.wakers.is_empty()
+            && self.forgotten.is_empty()
             && self.due.is_empty()
             && self.recorded.is_empty()
             && self.sources.is_empty()
@@ -42,6 +45,9 @@ impl Drop for Later {
         // All of them, whatever one does.
         for waker in self.wakers.drain(..) {
             let _ = contain(|| waker.wake());
+        }
+        for waker in self.forgotten.drain(..) {
+            let _ = contain(|| drop(waker));
         }
         for due in self.due.drain(..) {
             let _ = contain(|| due.send());

@@ -322,7 +322,7 @@ impl Shared {
 impl State {
     pub(crate) fn set_driver(&mut self, waker: &Waker) {
         if !self.driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            self.driver = Some(waker.clone());
+            self.later.forgotten.extend(self.driver.replace(waker.clone()));
         }
     }
 

@@ -137,3 +137,32 @@ fn a_waker_that_panics_does_not_stop_the_next_connection() {
         status(&client, is_connected).await;
     });
 }
+
+/// A waker that comes back to its client when it is dropped.
+struct Touch(Client);
+
+impl Wake for Touch {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Touch {
+    fn drop(&mut self) {
+        let _ = self.0.statistics();
+    }
+}
+
+#[test]
+fn a_waker_that_is_dropped_may_come_back() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let (client, driver) = Client::new(peer.options()).unwrap();
+        let mut driver = Box::pin(driver);
+        let mut stream = client.listen("t").await.unwrap();
+        let mut next = Box::pin(stream.next());
+        for _ in 0..3 {
+            let waker = Waker::from(Arc::new(Touch(client.clone())));
+            assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert!(driver.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+    });
+}
