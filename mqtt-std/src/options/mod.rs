@@ -69,7 +69,8 @@ pub struct Options {
     pub(crate) connect_timeout: Duration,
     pub(crate) write_timeout: Duration,
     pub(crate) stop_when_taken_over: bool,
-    pub(crate) suspect_after: u8,
+    /// `None`: nothing was said.
+    pub(crate) suspect_after: Option<u8>,
     pub(crate) backoff: Backoff,
     pub(crate) in_flight: u16,
     pub(crate) storage: usize,
@@ -116,7 +117,7 @@ impl Options {
             connect_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             stop_when_taken_over: false,
-            suspect_after: 5,
+            suspect_after: None,
             backoff: Backoff::new(),
             in_flight: 1_024,
             storage: 256 << 20,

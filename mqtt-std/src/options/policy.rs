@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{CredentialsProvider, Options, Redirects};
 use crate::authentication::Authenticator;
+use crate::store::StoreChoice;
 use crate::transport::Server;
 
 impl Options {
@@ -73,13 +74,19 @@ impl Options {
     }
 
     /// Sets how many connections the broker may end with the same message, or subscription, unanswered, before that is suspected to be
-    /// the reason; default: 5; 0: nothing is suspected.
+    /// the reason; default: 5, and 0 with a [store](Self::store), whose messages may have nobody who is told; 0: nothing is
+    /// suspected.
     ///
     /// Then what is unanswered is sent one at a time, once a PINGRESP has shown that the connection lives without it. That with which
     /// two connections die so is given up: [`Outcome::GivenUp`](crate::Outcome::GivenUp); all else goes on.
     #[must_use]
     pub const fn suspect_after(mut self, connections: u8) -> Self {
-        self.suspect_after = connections;
+        self.suspect_after = Some(connections);
         self
+    }
+
+    pub(crate) fn suspicion(&self) -> u8 {
+        let default = if matches!(self.store, StoreChoice::None) { 5 } else { 0 };
+        self.suspect_after.unwrap_or(default)
     }
 }

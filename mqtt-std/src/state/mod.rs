@@ -193,7 +193,7 @@ impl Shared {
             expiry_check: None,
             statistics: Counters::default(),
             response_information: None,
-            suspicion: Suspicion::new(options.suspect_after),
+            suspicion: Suspicion::new(options.suspicion()),
             reauthentications: Vec::new(),
             driver: None,
             later: Later::default(),
