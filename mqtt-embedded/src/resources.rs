@@ -58,6 +58,12 @@ impl<M: RawMutex, C: Clock, P: Capacities> Resources<M, C, P> {
         Self { state: Mutex::new(RefCell::new(State::new(true))), clock }
     }
 
+    /// The clock.
+    #[must_use]
+    pub const fn clock(&self) -> &C {
+        &self.clock
+    }
+
     /// A handle; as many as are wanted.
     #[must_use]
     pub const fn client(&self) -> Client<'_, M, C, P> {

@@ -195,6 +195,7 @@ impl<S: TcpConnect, D: Dns> Connect for TcpConnector<'_, S, D> {
 }
 
 impl<S: TcpConnect, D: Dns> TcpConnector<'_, S, D> {
+    #[cfg(feature = "tls")]
     pub(crate) const fn host(&self) -> &str {
         self.host
     }

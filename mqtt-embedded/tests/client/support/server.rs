@@ -3,8 +3,8 @@
 use embedded_io_async::{Read, Write};
 use mqtt_embedded::ProtocolVersion;
 use mqtt_embedded::mqtt_core::{
-    Ack, AckKind, Connack, Framing, Input, Packet, PacketIdentifier, Properties, Publish, ReasonCode, ReasonCodes,
-    Sender, Suback, Unsuback,
+    Ack, AckKind, Connack, Delivery, Framing, Input, Packet, PacketIdentifier, Properties, Publish, ReasonCode,
+    ReasonCodes, Sender, Suback, TopicName, Unsuback,
 };
 
 use super::{Wire, WireEnd};
@@ -24,11 +24,17 @@ pub(crate) enum Answer {
 }
 
 impl Server {
-    /// Takes the next connection and its CONNECT, and accepts it.
-    pub(crate) async fn accept(wire: &Wire, version: ProtocolVersion, session_present: bool) -> Self {
+    /// Takes the next connection and its CONNECT.
+    pub(crate) async fn connecting(wire: &Wire, version: ProtocolVersion) -> Self {
         let mut server = Self { wire: wire.accept().await, version, input: Vec::new() };
         let connect = server.receive(|packet| matches!(packet, Packet::Connect(_))).await;
         assert!(connect, "a connection begins with CONNECT");
+        server
+    }
+
+    /// Takes the next connection and its CONNECT, and accepts it.
+    pub(crate) async fn accept(wire: &Wire, version: ProtocolVersion, session_present: bool) -> Self {
+        let mut server = Self::connecting(wire, version).await;
         let connack = Connack { session_present, reason_code: ReasonCode::SUCCESS, properties: Properties::EMPTY };
         server.send(&Packet::Connack(connack)).await;
         server
@@ -102,6 +108,31 @@ impl Server {
     /// Answers what a Server answers, and tells of each packet, until the client has gone.
     pub(crate) async fn serve(&mut self, mut seen: impl FnMut(&Packet<'_>) -> Answer) {
         while self.step(&mut seen).await {}
+    }
+
+    /// Answers everything up to a packet, and not that one.
+    pub(crate) async fn serve_until_seen(&mut self, mut last: impl FnMut(&Packet<'_>) -> bool) {
+        let mut over = false;
+        while !over {
+            let mut look = |packet: &Packet<'_>| {
+                over = last(packet);
+                if over { Answer::Nothing } else { Answer::Acknowledge }
+            };
+            assert!(self.step(&mut look).await, "the client has gone");
+        }
+    }
+
+    /// One packet of [`serve`](Self::serve); `false`: the client has gone.
+    pub(crate) async fn step_with(&mut self, seen: &mut impl FnMut(&Packet<'_>) -> Answer) -> bool {
+        self.step(seen).await
+    }
+
+    pub(crate) async fn publish_at_least_once(&mut self, topic: &str, payload: &[u8], id: u16) {
+        let packet_identifier = PacketIdentifier::new(id).unwrap();
+        let delivery = Delivery::AtLeastOnce { packet_identifier, dup: false };
+        let topic = Some(TopicName::new(topic).unwrap());
+        let properties = Properties::EMPTY;
+        self.send(&Packet::Publish(Publish { topic, delivery, retain: false, properties, payload })).await;
     }
 
     async fn step(&mut self, seen: &mut impl FnMut(&Packet<'_>) -> Answer) -> bool {

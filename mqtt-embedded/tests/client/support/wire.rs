@@ -14,6 +14,8 @@ struct Direction {
     bytes: VecDeque<u8>,
     closed: bool,
     wakers: Vec<Waker>,
+    /// The link is cut when so many more bytes were written.
+    cut_after: Option<usize>,
 }
 
 impl Direction {
@@ -71,9 +73,16 @@ impl Write for WireEnd {
                 writes.wakers.push(cx.waker().clone());
                 return Poll::Pending;
             }
-            let len = buf.len().min(room).min(self.piece);
+            let len = buf.len().min(room).min(self.piece).min(writes.cut_after.unwrap_or(usize::MAX));
             writes.bytes.extend(&buf[..len]);
             writes.wake();
+            if let Some(left) = &mut writes.cut_after {
+                *left -= len;
+                if *left == 0 {
+                    drop(writes);
+                    self.cut();
+                }
+            }
             Poll::Ready(Ok(len))
         })
         .await
@@ -85,6 +94,11 @@ impl Write for WireEnd {
 }
 
 impl WireEnd {
+    /// The link is cut once the other side has written so many more bytes.
+    pub(crate) fn cut_after(&self, bytes: usize) {
+        self.reads.borrow_mut().cut_after = Some(bytes);
+    }
+
     /// Both directions are over.
     pub(crate) fn cut(&self) {
         for direction in [&self.reads, &self.writes] {
