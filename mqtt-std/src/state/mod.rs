@@ -370,6 +370,7 @@ impl State {
             self.later.sources.extend(self.sources.remove(id));
             match ended.command {
                 Command::Publish => {
+                    self.statistics.unanswered(id);
                     // What was taken back is told already.
                     if outcome != Outcome::NotSent || self.replies.has(id) {
                         self.statistics.ended(outcome);

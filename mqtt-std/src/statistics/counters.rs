@@ -111,6 +111,13 @@ impl Counters {
         }
     }
 
+    /// The broker will not answer a publish.
+    pub(crate) fn unanswered(&mut self, id: PacketIdentifier) {
+        if matches!(self.probe, Probe::Accepted(probe) | Probe::Since(probe, _) if probe == id) {
+            self.probe = Probe::Free;
+        }
+    }
+
     /// A message has another end.
     pub(crate) const fn ended(&mut self, outcome: Outcome) {
         let counter = match outcome {

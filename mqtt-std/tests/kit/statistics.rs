@@ -140,6 +140,20 @@ async fn connections_and_bytes_are_counted_as_the_link_has_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_is_taken_back_is_not_waited_for() {
+    let network = Network::new();
+    let (client, mut peer, _) = begin(options(&network, V5), &network).await;
+    assert!(client.publish("t", "x").qos(QoS::AtLeastOnce).send().await.unwrap().cancel());
+    let receipt = client.publish("t", "y").qos(QoS::AtLeastOnce).send().await.unwrap();
+    peer.expect(&Expect::publish("t")).await.unwrap();
+    advance(MS(70)).await;
+    peer.answer().await.unwrap();
+    receipt.await.unwrap();
+    let found = client.statistics().publish_round_trip;
+    assert_eq!((found.count(), found.sum()), (1, MS(70)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn round_trips_are_as_long_as_they_are() {
     let network = Network::new();
     let (client, mut peer, _) = begin(options(&network, V5).keep_alive(60), &network).await;
