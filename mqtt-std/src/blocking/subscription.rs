@@ -26,7 +26,17 @@ impl Subscription {
         Self { inner, last }
     }
 
-    /// The QoS that the broker granted, for each filter in its order.
+    /// Waits until the broker has answered, and returns what it granted; for those that were only
+    /// [asked for](super::Subscribe::send).
+    ///
+    /// # Errors
+    /// As for [`Subscription::confirmed`](crate::Subscription::confirmed); [`Error::Deadlock`], see
+    /// [`Client::wait`](super::Client::wait).
+    pub fn confirmed(&mut self) -> Result<&[ReasonCode], Error> {
+        self.last.home.wait(self.inner.confirmed(), Until::DONE)?
+    }
+
+    /// The QoS that the broker granted, for each filter in its order; nothing as long as it has not answered.
     #[must_use]
     pub fn granted(&self) -> &[ReasonCode] {
         self.inner.granted()

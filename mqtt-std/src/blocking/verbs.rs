@@ -168,7 +168,8 @@ impl<'a> Subscribe<'a> {
         Ok(self.client.stream(subscription))
     }
 
-    /// Waits until the broker is asked; see [`Subscribe::send`](crate::Subscribe::send).
+    /// Waits until the broker is asked; see [`Subscribe::send`](crate::Subscribe::send). Its answer comes later:
+    /// [`Subscription::confirmed`].
     ///
     /// # Errors
     /// As there; [`Error::Deadlock`], see [`Client::wait`].

@@ -53,8 +53,8 @@ impl Driver {
     /// Those of the provider; `None`: those of the options.
     async fn credentials(&mut self, server: &Server) -> Result<Option<Credentials>, End> {
         let Some(provider) = self.options.provider.clone() else { return Ok(None) };
-        let attempt = self.attempt.map_or(0, |attempt| attempt.saturating_add(1));
-        let request = CredentialsRequest { server: server.clone(), attempt, refused: self.refused_credentials.take() };
+        let (attempt, refused) = (self.attempt_number(), self.refused_credentials.take());
+        let request = CredentialsRequest { server: server.clone(), attempt, refused };
         let asked = async {
             let fetching = contain(|| provider.credentials(request)).map_err(ProviderError::new)?;
             Contained::new(fetching).await.map_err(ProviderError::new)?.map_err(ProviderError::new)

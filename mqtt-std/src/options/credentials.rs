@@ -55,7 +55,7 @@ impl fmt::Debug for Credentials {
 pub struct CredentialsRequest {
     /// The server that is to be connected to.
     pub server: Server,
-    /// How many attempts have failed since the last stable connection.
+    /// How many rounds over all servers have failed since the last stable connection.
     pub attempt: u32,
     /// Why the server refused those of the attempt before, or ended the connection that was made with them: Bad User Name or
     /// Password, Not authorized. A token has expired perhaps.

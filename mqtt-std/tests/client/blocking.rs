@@ -5,7 +5,7 @@ use std::io::Read;
 
 use mqtt_std::blocking::{Client, Subscription};
 use mqtt_std::testkit::{Broker, BrokerOptions};
-use mqtt_std::{Error, Message, Options, Outcome, ProtocolVersion, QoS, Router, Status};
+use mqtt_std::{Error, Message, Options, Outcome, ProtocolVersion, QoS, ReasonCode, Router, Status};
 use tokio::runtime::{Builder, Runtime};
 
 use super::support::*;
@@ -57,6 +57,8 @@ fn the_verbs_are_those_of_the_asynchronous_client() {
             let mut stream =
                 client.subscribe("a/+", QoS::AtLeastOnce).and("b", QoS::ExactlyOnce).capacity(100).wait().unwrap();
             assert_eq!(stream.granted().len(), 2);
+            let mut asked = client.subscribe("c", QoS::AtLeastOnce).send().unwrap();
+            assert_eq!(asked.confirmed().unwrap(), [ReasonCode::GRANTED_QOS_1]);
             for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
                 client.publish("a/x", "waited for").qos(qos).wait().unwrap();
                 let receipt = client.publish("b", "accepted").qos(qos).send().unwrap();
