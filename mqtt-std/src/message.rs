@@ -39,12 +39,8 @@ impl Message {
         let topic = message.topic.as_str().as_bytes();
         let properties = message.properties.as_encoded();
         let head_len = topic.len().saturating_add(properties.len());
-        let mut bytes = Vec::with_capacity(head_len.saturating_add(message.payload.len()));
-        bytes.extend_from_slice(topic);
-        bytes.extend_from_slice(properties);
-        bytes.extend_from_slice(message.payload);
         Self {
-            bytes: Bytes::from(bytes),
+            bytes: crate::driver::keep([topic, properties, message.payload]),
             // A packet holds no more.
             topic_len: u16::try_from(topic.len()).unwrap_or(u16::MAX),
             payload_at: u32::try_from(head_len).unwrap_or(u32::MAX),

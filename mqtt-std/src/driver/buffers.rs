@@ -2,6 +2,8 @@
 
 use core::cell::RefCell;
 
+use bytes::Bytes;
+
 /// Bytes that are all initialised, so that they are filled with zeros once.
 pub(super) type Buffer = Vec<u8>;
 
@@ -9,7 +11,7 @@ pub(super) type Buffer = Vec<u8>;
 pub(super) const SIZE: usize = 64 * 1024;
 
 /// More are not kept, nor larger ones.
-const KEPT: usize = 4;
+const KEPT: usize = 8;
 const LARGEST: usize = 4 * SIZE;
 
 thread_local! {
@@ -34,4 +36,63 @@ pub(super) fn give_back(buffer: Buffer) {
             spare.push(buffer);
         }
     });
+}
+
+/// These one behind the other, to be kept. Where they fill most of a buffer they are in one, which others have again when nobody
+/// keeps them any more: memory of that size goes back to the system whenever it is free, and is expensive to get anew.
+pub(crate) fn keep(parts: [&[u8]; 3]) -> Bytes {
+    let len = parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
+    if !(SIZE / 2..=LARGEST).contains(&len) {
+        let mut bytes = Vec::with_capacity(len);
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        return bytes.into();
+    }
+    let mut buffer = take();
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
+    let mut at = 0_usize;
+    for part in parts {
+        let end = at.saturating_add(part.len());
+        if let Some(place) = buffer.get_mut(at..end) {
+            place.copy_from_slice(part);
+        }
+        at = end;
+    }
+    Bytes::from_owner(Kept { buffer, len })
+}
+
+struct Kept {
+    buffer: Buffer,
+    len: usize,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or(&[])
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        give_back(core::mem::take(&mut self.buffer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_what_it_was_and_fills_half_of_its_buffer() {
+        for len in [0, 10, SIZE / 2 - 1, SIZE / 2, SIZE, SIZE + 1, LARGEST, LARGEST + 1] {
+            let payload = vec![7; len];
+            let kept = keep([b"topic", &[], &payload]);
+            assert_eq!(kept.len(), len + 5);
+            assert!(kept.starts_with(b"topic") && kept.ends_with(&payload), "{len}");
+            // Another that is kept at the same time has another buffer.
+            let other = keep([&[], &[], &vec![8; len]]);
+            assert!(kept.ends_with(&payload) && other.iter().all(|byte| *byte == 8), "{len}");
+        }
+    }
 }

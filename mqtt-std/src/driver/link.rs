@@ -1,5 +1,6 @@
 //! One connection: moves bytes between a transport and the machine.
 
+use core::future::Future as _;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -178,7 +179,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             };
             if self.taken >= AT_ONCE {
                 // Those who read the messages come first: what waits for them stays little.
-                cx.waker().wake_by_ref();
+                let _ = pin!(tokio::task::yield_now()).poll(cx);
                 return Poll::Pending;
             }
             match self.poll_read(cx) {

@@ -11,6 +11,7 @@ mod outbox;
 mod servers;
 mod talk;
 
+pub(crate) use buffers::keep;
 pub(crate) use outbox::Outbox;
 
 use core::time::Duration;
