@@ -58,7 +58,7 @@ impl Client {
     /// Dropped half-way, nothing stays behind.
     ///
     /// # Errors
-    /// The address or the will's topic is not valid; the broker cannot be reached or refuses the connection.
+    /// The address, or a topic of the will, is not valid; the broker cannot be reached or refuses the connection.
     pub async fn connect(options: impl IntoOptions) -> Result<Self, Error> {
         let client = Self::connect_retrying(options)?;
         let connected = client.connected().await;
@@ -93,7 +93,7 @@ impl Client {
     /// Call it within a tokio runtime: the client's task runs there.
     ///
     /// # Errors
-    /// The address or the will's topic is not valid.
+    /// The address, or a topic of the will, is not valid.
     pub fn connect_retrying(options: impl IntoOptions) -> Result<Self, Error> {
         let (client, run) = Self::new(options)?;
         tokio::spawn(run);
@@ -119,7 +119,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// The address or the will's topic is not valid.
+    /// The address, or a topic of the will, is not valid.
     pub fn new(options: impl IntoOptions) -> Result<(Self, Run), Error> {
         let mut options = options.into_options()?;
         if let Some(will) = &options.will {

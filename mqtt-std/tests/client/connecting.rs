@@ -292,7 +292,31 @@ fn a_close_without_an_answer_makes_it_fall_back_by_option_only() {
 fn a_will_with_an_invalid_topic_is_refused_before_anything_is_sent() {
     run(async || {
         let nobody = Reserved::new();
-        let error = Client::connect(nobody.options().will(Will::new("a/#", "x"))).await.unwrap_err();
-        assert!(matches!(error, Error::InvalidTopicName(_)), "{error:?}");
+        for will in [Will::new("a/#", "x"), Will::new("a", "x").response_topic("+")] {
+            let error = Client::connect(nobody.options().will(will)).await.unwrap_err();
+            assert!(matches!(error, Error::InvalidTopicName(_)), "{error:?}");
+        }
+    });
+}
+
+#[test]
+fn a_will_has_the_properties_of_a_message() {
+    run(async || {
+        let broker = broker().await;
+        let observer = connect(&broker, V5, "observer").await;
+        let mut wills = observer.subscribe("will", QoS::AtLeastOnce).await.unwrap();
+        let will = Will::new("will", "gone").qos(QoS::AtLeastOnce).payload_is_text().message_expiry_interval(60);
+        let will = will.content_type("text/plain").response_topic("answers").correlation_data("7");
+        let will = will.user_property("a", "1").user_property("a", "2");
+        let client = Client::connect(options(&broker, V5, "client").will(will)).await.unwrap();
+        assert!(broker.disconnect_client("client"));
+        let message = wills.next().await.unwrap();
+        assert_eq!(message.payload(), b"gone");
+        assert!(message.payload_is_text());
+        assert!(message.message_expiry_interval().is_some_and(|seconds| seconds <= 60));
+        assert_eq!((message.content_type(), message.response_topic()), (Some("text/plain"), Some("answers")));
+        assert_eq!(message.correlation_data(), Some(&b"7"[..]));
+        assert_eq!(message.user_properties().collect::<Vec<_>>(), [("a", "1"), ("a", "2")]);
+        end(client).await;
     });
 }
