@@ -178,6 +178,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 (Ok(said), Ok(wrote)) => (said, wrote),
             };
             if self.taken >= AT_ONCE {
+                // There may always be more to read.
+                if !said && !wrote {
+                    if let Some(end) = self.give_up() {
+                        return Poll::Ready(end);
+                    }
+                }
                 // Those who read the messages come first: what waits for them stays little.
                 let _ = pin!(tokio::task::yield_now()).poll(cx);
                 return Poll::Pending;

@@ -1,12 +1,15 @@
 //! Links that are dead without saying so, and peers that stop reading.
 
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use core::time::Duration;
+use std::io;
 use std::sync::Mutex;
 
 use mqtt_std::testkit::{Broker, BrokerOptions};
 use mqtt_std::transport::Server;
 use mqtt_std::{Cause, Client, ConnectionError, Options, ProtocolVersion, QoS, Status};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 use super::support::*;
 
@@ -16,7 +19,7 @@ async fn narrow(options: Options, version: ProtocolVersion) -> (Client, DuplexSt
     let near = Mutex::new(Some(near));
     let options = options.connector(move |_: Server| {
         let near = near.lock().unwrap().take();
-        async move { near.ok_or_else(|| std::io::Error::other("there was one")) }
+        async move { near.ok_or_else(|| io::Error::other("there was one")) }
     });
     let connack: &[u8] = if version == V5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
     let welcome = async {
@@ -137,5 +140,67 @@ fn a_shutdown_is_bounded_whatever_the_link_does() {
             assert_eq!(end.unwrap().undelivered, 1);
             assert!(waited <= Duration::from_millis(3_700), "{waited:?}");
         }
+    });
+}
+
+/// Takes CONNECT and nothing more, and sends without end.
+struct Torrent {
+    greeted: bool,
+    packet: Vec<u8>,
+    at: usize,
+}
+
+impl AsyncRead for Torrent {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.greeted {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        while buffer.remaining() > 0 {
+            let len = buffer.remaining().min(self.packet.len() - self.at);
+            buffer.put_slice(&self.packet[self.at..self.at + len]);
+            self.at = (self.at + len) % self.packet.len();
+            if self.at == 0 {
+                // CONNACK comes once.
+                self.packet = [&[0x30, 0xff, 0x07, 0, 1, b't', 0][..], &[0; 1019]].concat();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Torrent {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if core::mem::replace(&mut self.greeted, true) { Poll::Pending } else { Poll::Ready(Ok(bytes.len())) }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_peer_that_sends_without_end_and_reads_nothing_is_given_up_too() {
+    run(async || {
+        let clock = Clock::stop();
+        let options = || {
+            Options::new("a", 1)
+                .version(V5)
+                .keep_alive(0)
+                .connector(|_: Server| async { Ok(Torrent { greeted: false, packet: vec![0x20, 3, 0, 0, 0], at: 0 }) })
+        };
+        let client = Client::connect(options().write_timeout(Duration::from_millis(150))).await.unwrap();
+        drop(client.publish("t", "x").qos(QoS::AtLeastOnce).send().await.unwrap());
+        let (waiting, _) = clock.until_over(status(&client, |status| !status.is_connected())).await;
+        assert!(matches!(waiting, Status::Waiting { error: Cause::WriteTimeout, .. }), "{waiting:?}");
+        // And a shutdown has its time.
+        let client = Client::connect(options()).await.unwrap();
+        drop(client.publish("t", "x").qos(QoS::AtLeastOnce).send().await.unwrap());
+        let (end, _) = clock.until_over(client.shutdown(Duration::from_millis(150))).await;
+        assert_eq!(end.unwrap().undelivered, 1);
     });
 }
