@@ -47,10 +47,7 @@ pub(crate) fn keep(parts: [&[u8]; 3]) -> Bytes {
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
         return bytes.into();
     }
-    let mut buffer = take();
-    if buffer.len() < len {
-        buffer.resize(len, 0);
-    }
+    let mut buffer = fitting(len);
     let mut at = 0_usize;
     for part in parts {
         let end = at.saturating_add(part.len());
@@ -60,6 +57,16 @@ pub(crate) fn keep(parts: [&[u8]; 3]) -> Bytes {
         at = end;
     }
     Bytes::from_owner(Kept { buffer, len })
+}
+
+/// A buffer of so many bytes, and at most twice as many, so that no message holds much more than its own.
+fn fitting(len: usize) -> Buffer {
+    let fits = |buffer: &Buffer| (len..=len.saturating_mul(2)).contains(&buffer.len());
+    let spare = SPARE.try_with(|spare| {
+        let mut spare = spare.borrow_mut();
+        spare.iter().rposition(fits).map(|at| spare.swap_remove(at))
+    });
+    spare.ok().flatten().unwrap_or_else(|| vec![0; len.max(SIZE)])
 }
 
 struct Kept {
@@ -93,6 +100,17 @@ mod tests {
             // Another that is kept at the same time has another buffer.
             let other = keep([&[], &[], &vec![8; len]]);
             assert!(kept.ends_with(&payload) && other.iter().all(|byte| *byte == 8), "{len}");
+        }
+    }
+
+    #[test]
+    fn a_message_holds_no_buffer_that_is_much_larger() {
+        for _ in 0..KEPT {
+            give_back(vec![0; LARGEST]);
+        }
+        for len in [SIZE / 2, SIZE, SIZE + 1, LARGEST] {
+            let buffer = fitting(len);
+            assert!((len..=2 * len).contains(&buffer.len()), "{len} {}", buffer.len());
         }
     }
 }
