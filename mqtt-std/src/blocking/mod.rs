@@ -35,7 +35,7 @@ use core::fmt;
 use core::future::IntoFuture;
 use core::time::Duration;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 use mqtt_core::QoS;
@@ -74,10 +74,18 @@ struct Last {
 
 impl Drop for Last {
     fn drop(&mut self) {
-        // Time to say DISCONNECT; a process may end right after.
+        if self.home.is_here() {
+            return;
+        }
+        // Time to say DISCONNECT; a process may end right after. The wait is that thread's, because this one may end itself, and
+        // have lost already what tokio keeps of it.
+        let (closed, wait) = mpsc::channel::<()>();
         let mut status = self.status.clone();
-        let closed = async move { status.wait_for(|status| matches!(status, Status::Closed { .. })).await.is_ok() };
-        let _ = self.home.wait(closed, Until::after(FAREWELL));
+        self.home.handle().spawn(async move {
+            let _closed = closed;
+            let _ = status.wait_for(|status| matches!(status, Status::Closed { .. })).await;
+        });
+        let _ = wait.recv_timeout(FAREWELL);
     }
 }
 

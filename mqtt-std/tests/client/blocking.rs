@@ -268,3 +268,23 @@ fn every_message_can_be_forwarded_from_the_receive_loop_and_from_a_handler() {
         }
     });
 }
+
+std::thread_local! {
+    static OF_THE_THREAD: std::cell::RefCell<Option<(Client, Subscription)>> = const { std::cell::RefCell::new(None) };
+}
+
+#[test]
+fn a_client_may_end_with_its_thread() {
+    bounded(|| {
+        let elsewhere = Elsewhere::new();
+        let client = elsewhere.connect(V5);
+        std::thread::spawn(move || {
+            // It was there before whatever the client needs of the thread, so it goes behind that.
+            OF_THE_THREAD.set(None);
+            let stream = client.subscribe("t", QoS::AtLeastOnce).wait().unwrap();
+            OF_THE_THREAD.set(Some((client, stream)));
+        })
+        .join()
+        .unwrap();
+    });
+}
