@@ -1,5 +1,6 @@
 //! Calls that block, on threads of all kinds.
 
+use core::cell::RefCell;
 use core::time::Duration;
 use std::io::Read;
 
@@ -270,7 +271,7 @@ fn every_message_can_be_forwarded_from_the_receive_loop_and_from_a_handler() {
 }
 
 std::thread_local! {
-    static OF_THE_THREAD: std::cell::RefCell<Option<(Client, Subscription)>> = const { std::cell::RefCell::new(None) };
+    static OF_THE_THREAD: RefCell<Option<(Client, Subscription)>> = const { RefCell::new(None) };
 }
 
 #[test]
