@@ -59,7 +59,7 @@ pub enum Error {
     Store(StoreError),
     /// The client has been shut down, or has given up.
     Closed,
-    /// The client's task panicked.
+    /// The client's task, or its store, panicked.
     Panicked,
 }
 

@@ -182,7 +182,7 @@ pub enum Cause {
     Authentication(ProviderError),
     /// The options cannot be said in this version.
     Usage(mqtt_core::UsageError),
-    /// The client's task panicked; what was reported there is a fault of this crate, or of code that it calls.
+    /// The client's task, or its store, panicked; what was reported there is a fault of this crate, or of code that it calls.
     Panicked,
 }
 

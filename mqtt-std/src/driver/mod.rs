@@ -126,6 +126,7 @@ impl Driver {
                 }
             }
         };
+        let error = error.or_else(|| self.shared.store_panicked().then_some(Cause::Panicked));
         tracing::debug!(client = &*self.options.client_identifier, "closed");
         self.shared.refuse();
         // First, so that who waits for the end finds it there.

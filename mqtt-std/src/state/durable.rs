@@ -129,6 +129,12 @@ impl Shared {
         }
     }
 
+    /// Tells whether the store has ended before the client has.
+    pub(crate) fn store_panicked(&self) -> bool {
+        let state = self.lock();
+        !state.closed && state.durable.as_ref().is_some_and(|durable| durable.ended)
+    }
+
     /// Waits until the store, if there is one, is closed. May be dropped.
     pub(crate) async fn store_ended(&self) {
         loop {

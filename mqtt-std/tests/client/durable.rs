@@ -4,7 +4,10 @@ use core::time::Duration;
 
 use mqtt_core::{AckKind, ReasonCode};
 use mqtt_std::store::{FileStore, Fsync, Record, Store as _, StoreError};
-use mqtt_std::{Acknowledge, Client, Delivered, Error, Options, Outcome, Overflow, QoS, Run, Subscription, UsageError};
+use mqtt_std::{
+    Acknowledge, Cause, Client, Delivered, Error, Options, Outcome, Overflow, QoS, Run, Status, Subscription,
+    UsageError,
+};
 
 use super::support::*;
 
@@ -565,7 +568,8 @@ fn a_store_that_panics_ends_the_client() {
         memory.refuse(|kind| if kind == "Published" { panic!("as the test wants") } else { false }, StoreError::Full);
         let refused = program.client.publish("t", "a").qos(QoS::AtLeastOnce).send().await;
         assert!(matches!(refused, Err(Error::Closed)), "{refused:?}");
-        status(&program.client, is_closed).await;
+        let closed = status(&program.client, is_closed).await;
+        assert!(matches!(closed, Status::Closed { error: Some(Cause::Panicked), .. }), "{closed:?}");
         program.client.shutdown(LONG).await.unwrap();
     });
 }
