@@ -40,21 +40,20 @@ impl Hand {
     }
 
     pub(crate) fn reject(&self, reason: ReasonCode) -> Result<(), Error> {
-        // Held: whoever acknowledges meanwhile finds the ticket if it stays.
-        let mut held = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
-        let ticket = held.as_ref().ok_or(Stale)?;
-        let token = ticket.acknowledgement().ok_or(Stale)?;
         let rejected = self.shared.command(|state, now| {
+            // Under the state's lock, so that it is free again when somebody is woken, who may acknowledge the same message.
+            let mut held = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
+            let ticket = held.as_ref().ok_or(UsageError::Stale)?;
+            let token = ticket.acknowledgement().ok_or(UsageError::Stale)?;
             let rejected = state.machine.acknowledge(token, reason);
             state.take_record(now);
+            // Otherwise it can still be acknowledged.
+            if matches!(rejected, Ok(()) | Err(UsageError::Stale)) {
+                ticket.void();
+                *held = None;
+            }
             rejected
         });
-        // Otherwise it can still be acknowledged.
-        if matches!(rejected, Ok(()) | Err(UsageError::Stale)) {
-            ticket.void();
-            *held = None;
-        }
-        drop(held);
         Ok(rejected?)
     }
 }

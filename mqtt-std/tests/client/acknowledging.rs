@@ -1,9 +1,15 @@
 //! When received messages are acknowledged: on arrival, when taken, by hand.
 
+use core::future::{Future as _, poll_fn};
+use core::task::{Context, Waker};
 use core::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::task::Wake;
 
 use mqtt_core::ProtocolVersion;
-use mqtt_std::{Acknowledge, Cause, Client, Error, QoS, ReasonCode, Stale, Status, Subscription, UsageError, WhenFull};
+use mqtt_std::{
+    Acknowledge, Cause, Client, Error, Message, QoS, ReasonCode, Stale, Status, Subscription, UsageError, WhenFull,
+};
 
 use super::support::*;
 
@@ -161,6 +167,53 @@ fn a_message_can_be_refused_where_the_version_knows_how() {
                 message.acknowledge().unwrap();
                 link.expect(&format!("{ack} #1")).await;
             }
+        }
+    });
+}
+
+#[test]
+fn who_is_woken_may_acknowledge_what_is_being_refused() {
+    #[derive(Default)]
+    struct Slot {
+        message: Option<Message>,
+        found: Option<Result<(), Stale>>,
+    }
+    /// The waker of the client's task.
+    struct Acknowledges(Arc<Mutex<Slot>>, Waker);
+    impl Wake for Acknowledges {
+        fn wake(self: Arc<Self>) {
+            let message = self.0.lock().unwrap().message.take();
+            if let Some(message) = message {
+                let found = message.acknowledge();
+                self.0.lock().unwrap().found = Some(found);
+            }
+            self.1.wake_by_ref();
+        }
+    }
+    run(async || {
+        // The first reason is one that PUBACK does not know.
+        for (reason, found, answer) in [
+            (ReasonCode::BAD_USER_NAME_OR_PASSWORD, Ok(()), "PUBACK #1"),
+            (ReasonCode::QUOTA_EXCEEDED, Err(Stale), "PUBACK #1 97"),
+        ] {
+            let peer = Peer::new(V5).await;
+            let (client, run) = Client::new(peer.options()).unwrap();
+            let slot = Arc::<Mutex<Slot>>::default();
+            let (mut run, of_waker) = (Box::pin(run), Arc::clone(&slot));
+            let task = tokio::spawn(poll_fn(move |cx| {
+                let waker = Arc::new(Acknowledges(Arc::clone(&of_waker), cx.waker().clone())).into();
+                run.as_mut().poll(&mut Context::from_waker(&waker)).map(drop)
+            }));
+            let mut link = peer.welcome(false).await;
+            let mut stream = subscribed(&client, &mut link, Acknowledge::ByHand).await;
+            link.publish("in", QoS::AtLeastOnce, 1, "x").await;
+            let message = stream.next().await.unwrap();
+            others().await;
+            slot.lock().unwrap().message = Some(message.clone());
+            assert_eq!(message.reject(reason).is_ok(), found.is_err());
+            assert_eq!(slot.lock().unwrap().found, Some(found));
+            link.expect(answer).await;
+            task.abort();
         }
     });
 }
