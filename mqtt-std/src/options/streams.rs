@@ -48,12 +48,15 @@ impl Options {
         self
     }
 
-    /// Sets for how long a full stream may stop the reading; default: 30 s. After that the message is dropped for that
-    /// stream, as are further ones until somebody reads it, counted in [`Statistics::dropped`](crate::Statistics::dropped) and
-    /// logged; or the connection is given up: see [`Subscribe::when_full`](crate::Subscribe::when_full).
+    /// Sets for how long a full stream may stop the reading; default: 30 s, at least 1 ms. After that the message is dropped for
+    /// that stream, as are further ones until somebody reads it, counted in
+    /// [`Statistics::dropped`](crate::Statistics::dropped) and logged; or the connection is given up: see
+    /// [`Subscribe::when_full`](crate::Subscribe::when_full).
+    ///
+    /// A [`Source`] has as long to be opened, and for each read: a short time is too short for a file on a slow disk.
     #[must_use]
     pub const fn stall_timeout(mut self, timeout: Duration) -> Self {
-        self.stall_timeout = timeout;
+        self.stall_timeout = if timeout.as_millis() == 0 { Duration::from_millis(1) } else { timeout };
         self
     }
 
@@ -91,5 +94,24 @@ impl Options {
     pub fn sources(mut self, find: impl Fn(u32) -> Option<Source> + Send + Sync + 'static) -> Self {
         self.sources = Some(Finder::new(find));
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_may_always_stall_for_a_moment() {
+        let least = Duration::from_millis(1);
+        for (timeout, kept) in [
+            (Duration::ZERO, least),
+            (Duration::from_nanos(1), least),
+            (least, least),
+            (Duration::from_micros(1500), Duration::from_micros(1500)),
+            (Duration::MAX, Duration::MAX),
+        ] {
+            assert_eq!(Options::new("localhost", 1883).stall_timeout(timeout).stall_timeout, kept);
+        }
     }
 }
