@@ -10,7 +10,7 @@
 //! | `mqtt_client_lost_messages` | counter | `cause`: unrouted, stream_full, too_large, abandoned |
 //! | `mqtt_client_connections` | counter | `event`: attempted, accepted, lost |
 //! | `mqtt_client_transport_bytes` | counter | `direction`: sent, received |
-//! | `mqtt_client_idle_acknowledgements` | counter | `kind`: stray, stale |
+//! | `mqtt_client_idle_acknowledgements` | counter | `kind`: stray, stale, withheld |
 //! | `mqtt_client_in_flight_messages`, `mqtt_client_undelivered_messages` | gauge | |
 //! | `mqtt_client_queued_messages`, `mqtt_client_unacknowledged_messages` | gauge | |
 //! | `mqtt_client_stream_messages`, `mqtt_client_stored_bytes` | gauge | |
@@ -151,7 +151,7 @@ const DESCRIBED: &[(&str, Unit, &str)] = &[
     (LOST, Unit::Count, "Messages received that nobody got, or not all who should"),
     (CONNECTIONS, Unit::Count, "Attempts to connect, connections accepted, and those lost"),
     (TRANSPORT_BYTES, Unit::Bytes, "Bytes of all packets"),
-    (IDLE, Unit::Count, "Acknowledgements that acknowledged nothing"),
+    (IDLE, Unit::Count, "Acknowledgements that acknowledged nothing, or never came"),
 ];
 
 /// Name, label, its value, and the number.
@@ -186,6 +186,7 @@ const COUNTERS: &[(&str, &str, &str, Number)] = &[
     (TRANSPORT_BYTES, "direction", "received", |statistics| statistics.bytes_received),
     (IDLE, "kind", "stray", |statistics| statistics.stray_acknowledgements),
     (IDLE, "kind", "stale", |statistics| statistics.stale_acknowledgements),
+    (IDLE, "kind", "withheld", |statistics| statistics.withheld_acknowledgements),
 ];
 
 /// Name, description, and the number.

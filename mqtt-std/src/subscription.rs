@@ -19,7 +19,9 @@ use crate::state::{Requested, Shared, State};
 ///
 /// The stream is bounded, and a slow reader slows the broker down: see
 /// [`Options::stream_capacity`](crate::Options::stream_capacity). Dropping it unsubscribes, unless the session is to be kept or
-/// another subscription has the same filter; see [`unsubscribe`](Self::unsubscribe).
+/// another subscription has the same filter; see [`unsubscribe`](Self::unsubscribe). Messages that nobody has read are
+/// acknowledged and gone; those to be acknowledged [by hand](Acknowledge::ByHand) are not acknowledged, and hold back later
+/// acknowledgements until the next connection.
 #[derive(Debug)]
 #[must_use = "messages are in the stream"]
 pub struct Subscription {
@@ -146,7 +148,8 @@ impl Subscription {
     }
 
     /// Ends the subscription, also where the session is kept, and waits for the broker's answer. Filters that another
-    /// subscription of this client has too stay at the broker. Messages that nobody has read are acknowledged and gone.
+    /// subscription of this client has too stay at the broker. What becomes of messages that nobody has read is said
+    /// [above](Self).
     ///
     /// Dropped half-way, the subscription ends all the same.
     ///

@@ -61,7 +61,7 @@ impl Hand {
 impl Drop for Hand {
     fn drop(&mut self) {
         if let Some(ticket) = self.take() {
-            ticket.void();
+            ticket.withhold();
         }
     }
 }

@@ -24,7 +24,9 @@ pub enum Acknowledge {
     ///
     /// Acknowledgements are sent in the order of the messages (§4.6): one that never comes holds back those of all later
     /// messages of the same QoS, of other streams too, until the next connection, and with them, once
-    /// [`in_flight`](crate::Options::in_flight) messages wait, everything that the broker sends.
+    /// [`in_flight`](crate::Options::in_flight) messages wait, everything that the broker sends. It never comes for a message that
+    /// is dropped without it, and for those that are unread when their stream is dropped: that is logged as a warning, and
+    /// [counted](crate::Statistics::withheld_acknowledgements).
     ByHand,
 }
 
@@ -259,7 +261,7 @@ impl Queue {
             core::mem::take(&mut inner.messages)
         };
         if self.options.acknowledge == Acknowledge::ByHand {
-            messages.iter().filter_map(|next| next.ticket.as_ref()).for_each(|ticket| ticket.void());
+            messages.iter().filter_map(|next| next.ticket.as_ref()).for_each(|ticket| ticket.withhold());
         }
         drop(messages); // tickets come back
     }

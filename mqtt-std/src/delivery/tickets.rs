@@ -25,6 +25,7 @@ struct Inner {
     out: usize,
     bytes: usize,
     returned: Vec<Acknowledgement>,
+    withheld: Vec<Acknowledgement>,
 }
 
 /// Given for a message; dropped, it comes back.
@@ -96,6 +97,11 @@ impl Tickets {
     pub(crate) fn take_returned(&self) -> Vec<Acknowledgement> {
         core::mem::take(&mut self.lock().returned)
     }
+
+    /// What would be to be acknowledged, and will not be.
+    pub(crate) fn take_withheld(&self) -> Vec<Acknowledgement> {
+        core::mem::take(&mut self.lock().withheld)
+    }
 }
 
 impl Ticket {
@@ -112,6 +118,13 @@ impl Ticket {
     /// Its message is not acknowledged by it, whoever else has a share.
     pub(crate) fn void(&self) {
         self.void.store(true, Ordering::Relaxed);
+    }
+
+    /// As [`void`](Self::void): who was to acknowledge its message has dropped it.
+    pub(crate) fn withhold(&self) {
+        if !self.void.swap(true, Ordering::Relaxed) {
+            self.tickets.lock().withheld.extend(self.acknowledgement);
+        }
     }
 }
 

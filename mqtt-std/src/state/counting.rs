@@ -16,7 +16,8 @@ impl State {
     }
 
     /// What is counted, and what there is now.
-    pub(crate) fn statistics(&self) -> Statistics {
+    pub(crate) fn statistics(&mut self) -> Statistics {
+        self.count_withheld();
         let (open, queued) = (self.replies.open_publishes() as u64, self.waiting.len() as u64);
         Statistics {
             in_flight: open,

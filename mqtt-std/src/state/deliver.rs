@@ -94,5 +94,20 @@ impl State {
             self.take_record(now);
             self.take_record(now);
         }
+        self.count_withheld();
+    }
+
+    /// Counts what should have been acknowledged by hand, and was dropped. Between two connections nobody knows whether the next
+    /// one waits for it.
+    pub(super) fn count_withheld(&mut self) {
+        if !self.machine.is_connected() {
+            return;
+        }
+        for token in self.tickets.take_withheld() {
+            if self.machine.session.awaits(token) {
+                self.statistics.withheld = self.statistics.withheld.saturating_add(1);
+                self.later.withheld = self.later.withheld.saturating_add(1);
+            }
+        }
     }
 }

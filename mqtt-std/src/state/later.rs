@@ -20,6 +20,8 @@ pub(crate) struct Later {
     pub(crate) due: Vec<Due>,
     /// Those whose messages are in the store now, or not; `None`: they will not be told.
     pub(super) recorded: Vec<(oneshot::Sender<Recorded>, Option<Recorded>)>,
+    /// So many messages will not be acknowledged, which is logged.
+    pub(super) withheld: u64,
     /// Dropped then: an application's code may run.
     pub(crate) sources: Vec<Source>,
     /// Dropped then: who waits for one of them is told that nothing comes.
@@ -34,6 +36,7 @@ impl Later {
             && self.forgotten.is_empty()
             && self.due.is_empty()
             && self.recorded.is_empty()
+            && self.withheld == 0
             && self.sources.is_empty()
             && self.given_up.is_none()
             && self.reauthentications.is_empty()
@@ -54,6 +57,15 @@ impl Drop for Later {
         }
         for (sender, recorded) in self.recorded.drain(..) {
             let _ = contain(|| recorded.map(|recorded| sender.send(recorded))); // who asked may have gone
+        }
+        if self.withheld > 0 {
+            let messages = self.withheld;
+            let _ = contain(|| {
+                tracing::warn!(
+                    messages,
+                    "dropped without being acknowledged by hand: later acknowledgements are held back"
+                );
+            });
         }
         for source in self.sources.drain(..) {
             let _ = contain(|| drop(source));

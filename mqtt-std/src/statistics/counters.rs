@@ -27,6 +27,7 @@ pub(crate) struct Counters {
     bytes_received: u64,
     strays: u64,
     pub(crate) stale: u64,
+    pub(crate) withheld: u64,
     /// An idle client needs none.
     publish_round_trip: Option<Box<Histogram>>,
     ping_round_trip: Option<Box<Histogram>>,
@@ -174,6 +175,7 @@ impl Counters {
             bytes_received: self.bytes_received,
             stray_acknowledgements: self.strays,
             stale_acknowledgements: self.stale,
+            withheld_acknowledgements: self.withheld,
             publish_round_trip: self.publish_round_trip.as_deref().copied().unwrap_or_default(),
             ping_round_trip: self.ping_round_trip.as_deref().copied().unwrap_or_default(),
             ..Statistics::default()

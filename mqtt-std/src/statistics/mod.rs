@@ -87,6 +87,10 @@ pub struct Statistics {
     pub stray_acknowledgements: u64,
     /// Acknowledgements by hand that came too late: [`Stale`](crate::Stale).
     pub stale_acknowledgements: u64,
+    /// Messages that were dropped, or unread in a stream that was, without the acknowledgement [by
+    /// hand](crate::Acknowledge::ByHand) that the broker waited for. Each holds back those of later messages until the next
+    /// connection.
+    pub withheld_acknowledgements: u64,
     /// From when the driver sees a message at QoS 1 or 2, to its final acknowledgement. Not every message is measured: one at a
     /// time is, so that this costs nothing where there are many.
     pub publish_round_trip: Histogram,

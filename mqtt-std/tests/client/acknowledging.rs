@@ -172,6 +172,52 @@ fn a_message_can_be_refused_where_the_version_knows_how() {
 }
 
 #[test]
+fn what_is_dropped_and_not_acknowledged_by_hand_is_counted() {
+    run(async || {
+        for (version, qos, ack) in ALL {
+            let peer = Peer::new(version).await;
+            let (client, mut link) = peer.connect(peer.options().keep_session()).await;
+            let withheld = || client.statistics().withheld_acknowledgements;
+            let mut stream = subscribed(&client, &mut link, Acknowledge::ByHand).await;
+            link.publish("in", QoS::AtMostOnce, 0, "x").await;
+            for number in 1..=6 {
+                link.publish("in", qos, number, "x").await;
+            }
+            drop(stream.next().await);
+            // One that is acknowledged, one that others have, one that is dropped.
+            stream.next().await.unwrap().acknowledge().unwrap();
+            link.expect(&format!("{ack} #1")).await;
+            let (second, third, clone) = {
+                let (second, third) = (stream.next().await.unwrap(), stream.next().await.unwrap());
+                (second, third.clone(), third)
+            };
+            drop(clone);
+            assert_eq!(withheld(), 0);
+            drop(second);
+            assert_eq!(withheld(), 1);
+            third.acknowledge().unwrap();
+            drop(third);
+            let late = stream.next().await.unwrap();
+            until(|| client.statistics().received == 7).await;
+            // Two are unread.
+            drop(stream);
+            assert_eq!(withheld(), 3);
+            others().await;
+            link.expect_nothing();
+            // What is dropped too late holds back nothing at QoS 1; at QoS 2 the exchange goes on.
+            drop(link);
+            status(&client, |status| !is_connected(status)).await;
+            drop(late);
+            assert_eq!(withheld(), 3, "nobody knows yet");
+            let _link = peer.welcome(true).await;
+            status(&client, is_connected).await;
+            others().await;
+            assert_eq!(withheld(), if qos == QoS::AtLeastOnce { 3 } else { 4 }, "{version:?}");
+        }
+    });
+}
+
+#[test]
 fn who_is_woken_may_acknowledge_what_is_being_refused() {
     #[derive(Default)]
     struct Slot {

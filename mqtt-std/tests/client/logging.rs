@@ -4,7 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::fmt;
 use std::sync::Once;
 
-use mqtt_std::{Backoff, Cause, Client, Credentials, Error, QoS, ReasonCode, Status};
+use mqtt_std::{Acknowledge, Backoff, Cause, Client, Credentials, Error, QoS, ReasonCode, Status};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -110,6 +110,34 @@ fn the_states_are_logged_with_their_fields_and_no_secrets() {
         }
         let all = lines.join("\n");
         assert!(!all.contains("s3cret"), "{all}");
+    });
+}
+
+#[test]
+fn what_is_dropped_and_not_acknowledged_by_hand_is_logged() {
+    run(async || {
+        log();
+        let peer = Peer::new(V5).await;
+        let (client, mut link) = peer.connect(peer.options()).await;
+        let subscribe = client.subscribe("in", QoS::AtLeastOnce).acknowledge(Acknowledge::ByHand);
+        let (stream, _) = tokio::join!(subscribe, link.grant("in q1"));
+        let mut stream = stream.unwrap();
+        for number in 1..=3 {
+            link.publish("in", QoS::AtLeastOnce, number, "x").await;
+        }
+        stream.next().await.unwrap().acknowledge().unwrap();
+        link.expect("PUBACK #1").await;
+        until(|| client.statistics().received == 3).await;
+        const MESSAGE: &str = "dropped without being acknowledged by hand: later acknowledgements are held back";
+        let is_told = || LINES.take().contains(&format!("{MESSAGE}: messages=1"));
+        assert!(!is_told());
+        drop(stream.next().await);
+        link.publish("in", QoS::AtLeastOnce, 4, "x").await;
+        until(|| client.statistics().received == 4).await;
+        assert!(is_told());
+        drop(stream);
+        others().await;
+        assert!(LINES.take().contains(&format!("{MESSAGE}: messages=2")));
     });
 }
 
