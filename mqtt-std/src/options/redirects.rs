@@ -3,6 +3,11 @@
 /// Whether to follow a server that names another one (5.0 §4.11): Use another server for the next connection, Server moved from
 /// then on.
 ///
+/// Credentials go to no host that the options do not name, unless [`with_credentials`](Self::with_credentials) says so. All else
+/// goes wherever the client does: the Client Identifier, the [`Will`](crate::Will) with its topic, payload and properties, then
+/// the subscriptions and the messages. Without TLS whoever can change what the server says can have them sent to a host of
+/// their choice.
+///
 /// ```
 /// use mqtt_std::{Options, Redirects};
 ///

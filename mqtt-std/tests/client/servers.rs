@@ -6,7 +6,7 @@ use mqtt_core::Packet;
 use mqtt_core::Property::ServerReference;
 use mqtt_std::testkit::Received;
 use mqtt_std::transport::Server;
-use mqtt_std::{Backoff, Cause, Client, ConnectionError, Credentials, Error, QoS, ReasonCode, Redirects, Status};
+use mqtt_std::{Backoff, Cause, Client, ConnectionError, Credentials, Error, QoS, ReasonCode, Redirects, Status, Will};
 
 use super::support::*;
 
@@ -192,7 +192,7 @@ fn credentials_do_not_follow_to_a_host_that_the_options_do_not_name() {
             ("127.0.0.1", without, false, all.clone()),
         ] {
             let (first, second) = (Peer::new(V5).await, Peer::new(V5).await);
-            let options = first.options().follow_redirects(redirects);
+            let options = first.options().follow_redirects(redirects).will(Will::new("gone", "x"));
             let options = if provider {
                 options.credentials(async |_| Ok::<_, Error>(Credentials::new("alice").password("s3cret")))
             } else {
@@ -203,7 +203,11 @@ fn credentials_do_not_follow_to_a_host_that_the_options_do_not_name() {
             assert_eq!(credentials(&link.packet().await), all);
             link.refuse(USE, &[ServerReference(&format!("{host}:{}", second.port()))]).await;
             let mut link = second.accept().await;
-            assert_eq!(credentials(&link.packet().await), expected, "{host} {redirects:?}");
+            let connect = link.packet().await;
+            assert_eq!(credentials(&connect), expected, "{host} {redirects:?}");
+            // The Will does, as is said there.
+            let Ok(Packet::Connect(connect)) = connect.packet() else { panic!("{connect}") };
+            assert!(connect.will.is_some());
         }
     });
 }
