@@ -237,6 +237,11 @@ impl Client {
     /// subscription, another stream does, or the broker decides so. Nothing is asked of the broker, and dropping it
     /// unsubscribes nothing.
     ///
+    /// What a SUBSCRIBE would say does nothing here: the QoS of [`and`](Subscribe::and), [`no_local`](Subscribe::no_local),
+    /// [`retain_as_published`](Subscribe::retain_as_published), [`retain_handling`](Subscribe::retain_handling),
+    /// [`subscription_identifier`](Subscribe::subscription_identifier) and [`user_property`](Subscribe::user_property). Nothing is
+    /// [granted](Subscription::granted) either.
+    ///
     /// # Errors
     /// Those of the future: the filter is not valid; the client is closed.
     pub fn listen<'a>(&'a self, filter: impl Into<Cow<'a, str>>) -> Subscribe<'a> {
@@ -244,7 +249,8 @@ impl Client {
     }
 
     /// A stream of the messages that match no other stream; without one they are counted and gone. Of a kept session no message
-    /// waits for its stream then: let the others be there first.
+    /// waits for its stream then: let the others be there first. What does nothing with [`listen`](Self::listen) does nothing
+    /// here either, nor does [`and`](Subscribe::and).
     ///
     /// # Errors
     /// Those of the future: the client is closed.

@@ -48,6 +48,30 @@ fn streams_that_are_there_before_the_client_runs_miss_nothing() {
 }
 
 #[test]
+fn what_a_subscribe_would_say_does_nothing_without_one() {
+    run(async || {
+        for version in BOTH {
+            let peer = Peer::new(version).await;
+            let (client, mut link) = peer.connect(peer.options()).await;
+            let mut streams = Vec::new();
+            for listen in [client.listen("a"), client.listen_unmatched()] {
+                let listen = listen.and("b", QoS::ExactlyOnce).no_local().retain_as_published();
+                let listen = listen.retain_handling(RetainHandling::DoNotSend).user_property("name", "value");
+                // 0 is none: a SUBSCRIBE with it would be refused.
+                streams.push(listen.subscription_identifier(0).await.unwrap());
+            }
+            for topic in ["a", "b", "c"] {
+                link.publish(topic, QoS::AtMostOnce, 0, "x").await;
+            }
+            assert_eq!(next(&mut streams[0]).await, "a x");
+            assert_eq!(next(&mut streams[0]).await, "b x");
+            assert_eq!(next(&mut streams[1]).await, "c x");
+            link.expect_nothing();
+        }
+    });
+}
+
+#[test]
 fn a_client_whose_run_is_dropped_is_closed() {
     run(async || {
         let nobody = Reserved::new();
