@@ -228,8 +228,13 @@ impl<P: Capacities> State<P> {
     pub(crate) fn unsubscribe(&mut self, route: u8) {
         let reader = bit(route);
         // What is in its hands and was not acknowledged is not, as of now: it comes again.
-        while let Some((index, ..)) = self.inbox.parts().find(|entry| entry.handed & reader != 0) {
-            self.inbox.parts().remove(index);
+        while let Some((index, entry, _)) = self.inbox.parts().find(|entry| entry.handed & entry.readers & reader != 0)
+        {
+            if entry.readers == reader {
+                self.inbox.parts().remove(index);
+            } else {
+                self.inbox.parts().take(index, reader);
+            }
         }
         while let Some(index) = self.inbox.parts().position(reader) {
             self.take(index, reader);
@@ -309,7 +314,9 @@ impl<P: Capacities> State<P> {
         let next = |entry: &Entry| entry.readers & !entry.handed & reader != 0 && entry.record.is_none();
         let found = self.inbox.parts().find(next);
         let Some((index, entry, bytes)) = found else {
-            if core::mem::take(&mut self.aborted) & reader != 0 {
+            let aborted = self.aborted & reader != 0;
+            self.aborted &= !reader;
+            if aborted && in_parts {
                 return Poll::Ready(Err(Error::Aborted));
             }
             if self.status == Status::Closed || self.machine.subscriptions.is_lost(route) {
@@ -320,6 +327,7 @@ impl<P: Capacities> State<P> {
         };
         // Another message begins before the last part of this one came.
         if in_parts && !matches!(entry.kind, Kind::Part { .. }) {
+            self.aborted &= !reader;
             return Poll::Ready(Err(Error::Aborted));
         }
         if !in_parts && matches!(entry.kind, Kind::Part { .. }) {
@@ -419,6 +427,7 @@ impl<P: Capacities> State<P> {
                 let entry = entry(Kind::Begins(payload_len), &message, readers, &[]);
                 let offered = self.inbox.parts().offer(entry, pieces(&message), statistics);
                 self.streaming = if offered.taken { readers } else { 0 };
+                self.aborted &= !readers;
             }
             Ok(Some(Event::Fragment(fragment))) => {
                 let entry = part(false, self.streaming, fragment, None);
@@ -506,9 +515,8 @@ impl<P: Capacities> State<P> {
                 Ok(None) => break,
                 Err(_) if len > 0 => break,
                 Err(error) => {
-                    // It will never fit: its publisher is told, if it is one that was never sent.
-                    let unsent = self.machine.session.next_unsent();
-                    if !unsent.is_some_and(|id| self.machine.cancel(id)) {
+                    // It will never fit: who waits for it is told, and the others go on.
+                    if !self.machine.give_up_next() {
                         return Err(error.into());
                     }
                 }

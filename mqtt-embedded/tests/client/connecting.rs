@@ -224,6 +224,26 @@ fn receipts_that_nobody_looks_at_are_an_error_and_not_a_wait_without_end() {
     });
 }
 
+#[test]
+fn what_the_transmit_buffer_cannot_hold_fails_alone() {
+    // Trap R4.
+    for version in VERSIONS {
+        let (wire, resources) = (Wire::default(), Small::new(Time::default()));
+        let client = resources.client();
+        let server = async {
+            Server::accept(&wire, version, false).await.serve(|_| Answer::Acknowledge).await;
+        };
+        play(&resources, options(version), &wire, server, async {
+            let long = "t".repeat(260);
+            let publish = |topic| client.publish(topic, b"1").unwrap().qos(QoS::AtLeastOnce).send();
+            let (first, second) = (publish(&long).await.unwrap(), publish("t").await.unwrap());
+            assert_eq!(first.await, Err(Error::NotDelivered(Outcome::GivenUp)));
+            assert!(second.await.is_ok());
+            assert_eq!(client.statistics().connections, 1);
+        });
+    }
+}
+
 /// Polls a future some times, then drops it; `None`: that was before its end.
 async fn polled<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
     let mut future = std::pin::pin!(future);

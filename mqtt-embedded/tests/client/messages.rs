@@ -190,3 +190,52 @@ fn a_payload_much_larger_than_the_buffer_comes_in_parts() {
         });
     }
 }
+
+#[test]
+fn a_message_that_is_cut_in_the_middle_is_aborted_once_and_the_next_one_is_whole() {
+    const LEN: usize = 2_000;
+    for version in [ProtocolVersion::V5_0, ProtocolVersion::V3_1_1] {
+        let (time, wire) = (Time::default(), Wire::default());
+        let resources = Small::new(time.clone());
+        let (mut receive, mut transmit) = ([0; 256], [0; 128]);
+        let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+        let client = resources.client();
+        let mut world = World::new(&time);
+        let mut connector = wire.clone();
+        let options = Options::new(ConnectOptions::new("pump-7").version(version).streaming(true));
+        world.spawn(async move { runner.run(&mut connector, &options, &mut Dice).await.unwrap() });
+        world.spawn(async move {
+            let payload = [7; LEN];
+            let mut server = Server::accept(&wire, version, false).await;
+            server.subscribed().await;
+            server.wire.cut_own_after(1_000);
+            server.send(&publish("ota", &payload, QoS::AtLeastOnce, 3)).await;
+            let mut server = Server::accept(&wire, version, false).await;
+            server.subscribed().await;
+            server.send(&publish("ota", &payload, QoS::AtLeastOnce, 3)).await;
+            server.send(&publish("ota", b"small", QoS::AtLeastOnce, 4)).await;
+            server.serve(|_| Answer::Acknowledge).await;
+        });
+        world.run(async {
+            let mut updates = client.subscribe("ota", QoS::AtLeastOnce).unwrap();
+            let mut buffer = [0; 256];
+            assert_eq!(updates.next(&mut buffer).await.unwrap().unwrap().payload_len() as usize, LEN);
+            let error = loop {
+                if let Err(error) = updates.read(&mut buffer).await {
+                    break error;
+                }
+            };
+            assert_eq!(error, Error::Aborted);
+            assert_eq!(updates.next(&mut buffer).await.unwrap().unwrap().payload_len() as usize, LEN);
+            let mut len = 0;
+            loop {
+                match updates.read(&mut buffer).await.unwrap() {
+                    0 => break,
+                    part => len += part,
+                }
+            }
+            assert_eq!(len, LEN);
+            assert_eq!(updates.next(&mut buffer).await.unwrap().unwrap().payload(), b"small");
+        });
+    }
+}

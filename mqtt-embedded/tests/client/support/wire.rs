@@ -99,6 +99,11 @@ impl WireEnd {
         self.reads.borrow_mut().cut_after = Some(bytes);
     }
 
+    /// The link is cut once this side has written so many more bytes.
+    pub(crate) fn cut_own_after(&self, bytes: usize) {
+        self.writes.borrow_mut().cut_after = Some(bytes);
+    }
+
     /// Both directions are over.
     pub(crate) fn cut(&self) {
         for direction in [&self.reads, &self.writes] {
