@@ -111,6 +111,9 @@ impl Connection {
                     return Ok(at);
                 }
                 let id = body + 2 + topic_len;
+                if first & 6 == 0 && end - at <= LARGE && &self.input[body + 2..id] == ECHO.as_bytes() {
+                    return Ok(at); // all of it is to be sent back
+                }
                 self.acknowledgement = acknowledgement(first, &self.input[id..id + 2]);
                 self.skip = end - at;
                 continue;
