@@ -9,8 +9,8 @@ use mqtt_core::{
 
 use crate::inbox::{Entry, Kind, Messages as _};
 use crate::resources::Capacities;
-use crate::routes::RouteList as _;
-use crate::state::{State, bit};
+use crate::routes::{RouteList as _, bit};
+use crate::state::State;
 
 impl<P: Capacities> State<P> {
     /// Rebuilds the session, record by record.
@@ -110,7 +110,6 @@ impl<P: Capacities> State<P> {
 
     /// What became of a record.
     pub(crate) fn recorded(&mut self, ticket: RecordTicket, durable: bool, failed: &mut Option<RecordTicket>) {
-        let found = self.inbox.parts().find(|entry| entry.record == Some(ticket)).map(|(index, ..)| index);
         if durable {
             self.machine.records_durable(ticket.number());
             self.inbox.parts().each(|entry, _| {
@@ -120,7 +119,7 @@ impl<P: Capacities> State<P> {
             });
         } else {
             // The message counts as not received.
-            if let Some(index) = found {
+            if let Some((index, ..)) = self.inbox.parts().find(|entry| entry.record == Some(ticket)) {
                 self.inbox.parts().remove(index);
             }
             if self.machine.record_failed(ticket) == Err(UsageError::RecordPending) {

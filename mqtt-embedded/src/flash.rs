@@ -1,7 +1,7 @@
 //! A session on NOR flash, through `sequential-storage`.
 //!
 //! Each exchange has a place of its own, a key of the map, and what happens to it is one write: power may be lost before it or
-//! behind it, and nothing is between. A place is used again when its exchange is over, so that the flash holds at most `2 + OUT +
+//! behind it, and nothing is between. A place is used again when its exchange is over, so that the flash holds at most `3 + OUT +
 //! 2 * IN` items, and wear is spread over all pages.
 //!
 //! | key | value |
@@ -12,10 +12,9 @@
 //! | `0x200` + place | a received message, then nothing |
 //! | `0x300` + place | that it was released, or confirmed; once it is both, it is over |
 //!
-//! A value begins with a number that rises with each write, so that the order of records is known. What a write costs: a record's
-//! bytes, 5 for number and key, 8 to 16 for the item's own head, rounded up to the flash's word. A message at QoS 1 of 96 bytes costs two
-//! writes, 116 bytes and some 20; at QoS 2 three. With pages of 4 KiB, four of them, and 10,000 erases for each page that is about a
-//! million messages at QoS 1: `flash` in the tests counts it.
+//! A value begins with a number that rises with each write, so that the order of records is known. A write costs the record's bytes,
+//! number and key, and the item's own head, rounded up to the flash's word. A message takes two writes at QoS 1, at QoS 2 three on
+//! its way out and four on its way in.
 
 use core::fmt;
 use core::ops::Range;

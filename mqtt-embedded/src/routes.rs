@@ -60,6 +60,11 @@ pub struct Routes<const N: usize, const LEN: usize> {
     routes: [Route<LEN>; N],
 }
 
+/// The place of a subscription among 32.
+pub(crate) const fn bit(route: u8) -> u32 {
+    1_u32.wrapping_shl(route as u32)
+}
+
 /// What the state needs of [`Routes`], whatever their size.
 pub trait RouteList: SubscriptionList {
     /// Takes a place for a subscription; `None`: there is none, or another subscriber has this filter.
@@ -158,7 +163,7 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
         let mut readers = 0;
         for (index, route) in self.routes.iter().take(32).enumerate() {
             if route.held && route.filter().is_some_and(|filter| filter.matches(topic)) {
-                readers |= 1_u32.wrapping_shl(index as u32);
+                readers |= bit(index as u8);
             }
         }
         readers

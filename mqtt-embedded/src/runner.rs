@@ -8,7 +8,7 @@ use core::task::Poll;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embedded_io_async::{Read, Write};
 use mqtt_core::{
-    Attempt, ConnectOptions, ConnectionError, ErrorClass, Frames, Input, Instant, ProtocolVersion, Record,
+    Attempt, ConnectOptions, ConnectionError, ErrorClass, Frames, Input, Instant, ProtocolVersion, QoS, Record,
 };
 use rand_core::RngCore;
 
@@ -49,8 +49,8 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
         Self { resources, receive, transmit }
     }
 
-    /// As [`run`](Self::run), with a session that is kept in a store; the memory is [`Resources::durable`]. `record` holds the largest record: topic, properties,
-    /// payload and about 32 bytes.
+    /// As [`run`](Self::run), with a session that is kept in a store; the memory is [`Resources::durable`]. `record` holds the
+    /// largest record: topic, properties, payload and about 32 bytes.
     ///
     /// # Errors
     /// As for [`run`](Self::run), and [`Failure::Store`] when the store cannot be loaded.
@@ -94,18 +94,24 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
             return Err(Failure::Store);
         }
         self.resources.with(|state, _| state.patience = options.stall_timeout);
+        let end = self.connections(connector, options, random).await;
+        self.resources.with(|state, _| state.close());
+        end
+    }
+
+    /// One connection after another.
+    async fn connections<T: Connect>(
+        &mut self,
+        connector: &mut T,
+        options: &Options<'_>,
+        random: &mut impl RngCore,
+    ) -> Result<(), Failure> {
         let mut version = options.connect.version;
         let mut attempt: Option<u32> = None;
         loop {
-            self.resources.with(|state, _| {
-                state.status = Status::Connecting;
-                state.wake_handles();
-            });
+            self.resources.with(|state, _| state.set_status(Status::Connecting));
             let (end, dialled, stood) = self.connection(connector, options, version).await;
-            let End::Failed(failure) = end else {
-                self.resources.with(|state, _| state.close());
-                return Ok(());
-            };
+            let End::Failed(failure) = end else { return Ok(()) };
             if let Some(other) =
                 fallback(failure, dialled, stood).and_then(|it| options.fallback.next_version(version, it))
             {
@@ -115,16 +121,11 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
             let number = attempt.map_or(0, |attempt| options.backoff.next_attempt(attempt, stood.unwrap_or(0)));
             attempt = Some(number);
             let Some(delay) = options.backoff.delay(class(failure), number, random.next_u64()) else {
-                self.resources.with(|state, _| state.close());
                 return Err(failure);
             };
-            self.resources.with(|state, _| {
-                state.status = Status::Waiting(failure);
-                state.wake_handles();
-            });
+            self.resources.with(|state, _| state.set_status(Status::Waiting(failure)));
             let until = self.resources.clock.now().plus_millis(u64::from(delay));
             if self.unless_shut_down(self.resources.clock.sleep_until(until)).await.is_none() {
-                self.resources.with(|state, _| state.close());
                 return Ok(());
             }
         }
@@ -317,7 +318,8 @@ impl<M: RawMutex, C: Clock, P: Capacities> Link<'_, M, C, P> {
 
     /// Gives an input to the machine once there is room for it; `false`: there was none in time, and it is passed over.
     async fn take(&self, input: Input<'_>) -> bool {
-        let keeps = keeps(&input);
+        // The Server keeps it until it is acknowledged.
+        let keeps = matches!(input.message_qos(), Some(QoS::AtLeastOnce | QoS::ExactlyOnce));
         if keeps && self.resources.with(|state, _| state.overflowed) {
             return false;
         }
@@ -459,16 +461,6 @@ impl<M: RawMutex, C: Clock, P: Capacities> Link<'_, M, C, P> {
             };
             either(changed, sleep).await;
         }
-    }
-}
-
-/// The head of a message at QoS 1 or 2: the Server keeps it until it is acknowledged.
-fn keeps(input: &Input<'_>) -> bool {
-    match input {
-        Input::Packet(bytes) | Input::PublishHead { head: bytes, .. } => {
-            bytes.first().is_some_and(|first| first >> 4 == 3 && first & 6 != 0)
-        }
-        Input::PublishPayload { .. } => false,
     }
 }
 

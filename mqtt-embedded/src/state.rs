@@ -13,7 +13,7 @@ use crate::error::{Error, Failure};
 use crate::inbox::{Entry, Kind, Messages as _};
 use crate::receipts::{self, Answer};
 use crate::resources::Capacities;
-use crate::routes::{Request, RouteList as _};
+use crate::routes::{Request, RouteList as _, bit};
 use crate::runner::LAST_WORDS;
 
 /// The state of a client.
@@ -118,6 +118,12 @@ impl<P: Capacities> State<P> {
     /// Handles that wait look again: for room, an answer, a message, the status.
     pub(crate) fn wake_handles(&mut self) {
         self.waiting.wake();
+    }
+
+    /// Says where the connection stands.
+    pub(crate) fn set_status(&mut self, status: Status) {
+        self.status = status;
+        self.wake_handles();
     }
 
     pub(crate) fn wait(&mut self, waker: &Waker) {
@@ -392,8 +398,8 @@ impl<P: Capacities> State<P> {
     /// Tells whether what arrives next can be taken now: a message finds room in the inbox.
     pub(crate) fn has_room_for(&mut self, input: &Input<'_>) -> bool {
         let len = match input {
-            Input::Packet(packet) if is_publish(packet) => packet.len(),
-            Input::Packet(_) => return true,
+            Input::Packet(_) if input.message_qos().is_none() => return true,
+            Input::Packet(packet) => packet.len(),
             Input::PublishHead { head, .. } => head.len(),
             Input::PublishPayload { bytes, .. } if self.streaming != 0 => bytes.len(),
             Input::PublishPayload { .. } => return true,
@@ -597,8 +603,7 @@ impl<P: Capacities> State<P> {
     pub(crate) fn close(&mut self) {
         self.machine.session.end();
         self.resolve_outcomes();
-        self.status = Status::Closed;
-        self.wake_handles();
+        self.set_status(Status::Closed);
     }
 }
 
@@ -648,12 +653,4 @@ fn packet_len(request: &PublishRequest<'_>, payload: &[u8], version: ProtocolVer
     };
     let len = publish.encoded_len(version, Sender::Client).unwrap_or(0);
     len.saturating_add(OWN_PROPERTIES)
-}
-
-fn is_publish(packet: &[u8]) -> bool {
-    packet.first().is_some_and(|first| first >> 4 == 3)
-}
-
-pub(crate) const fn bit(route: u8) -> u32 {
-    1_u32.wrapping_shl(route as u32)
 }

@@ -115,6 +115,7 @@ fn framing() {
     call(Framing::new);
     call(Framing::next);
     call(Framing::packet_len);
+    call(|input: &'static Input<'static>| Input::message_qos(input));
     call(Frames::new);
     call(Frames::space);
     call(Frames::filled);

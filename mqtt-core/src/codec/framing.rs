@@ -30,6 +30,16 @@ pub enum Input<'a> {
     },
 }
 
+impl Input<'_> {
+    /// The QoS of the message that begins here; `None`: no message does.
+    #[must_use]
+    pub fn message_qos(&self) -> Option<QoS> {
+        let (Self::Packet(bytes) | Self::PublishHead { head: bytes, .. }) = self else { return None };
+        let header = FixedHeader::decode(bytes).ok()??;
+        if matches!(header.packet_type, PacketType::Publish) { qos(header.flags) } else { None }
+    }
+}
+
 /// Finds packets in a stream of bytes that the caller keeps in a buffer; holds no bytes itself.
 ///
 /// A packet that fits the buffer is given whole, however it came. A PUBLISH that does not fit is given in parts: its

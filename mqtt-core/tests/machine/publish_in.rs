@@ -1,6 +1,6 @@
 //! Messages at QoS 1 and 2 that the Server publishes, and their acknowledgements.
 
-use mqtt_core::{Acknowledge, Acknowledgement, ConnectOptions, Input, ProtocolVersion, ReasonCode, UsageError};
+use mqtt_core::{Acknowledge, Acknowledgement, ConnectOptions, Input, ProtocolVersion, QoS, ReasonCode, UsageError};
 
 use crate::support::{Model, Pair, any_version, options};
 
@@ -315,6 +315,11 @@ fn a_flood_of_3_1_1_is_held_back_while_answers_leave_and_closes_otherwise() {
     assert_eq!(pair.sent().len(), 16);
     // An adapter can look before.
     let head = |number: u8, flags: u8| [0x30 | flags, 6, 0, 1, b't', 0, number, b'a'];
+    assert_eq!(Input::Packet(&head(17, 4)).message_qos(), Some(QoS::ExactlyOnce));
+    assert_eq!(Input::Packet(&head(17, 0)).message_qos(), Some(QoS::AtMostOnce));
+    assert_eq!(Input::PublishHead { head: &head(17, 2), payload_len: 9 }.message_qos(), Some(QoS::AtLeastOnce));
+    assert_eq!(Input::Packet(&[0xD0, 0]).message_qos(), None);
+    assert_eq!(Input::PublishPayload { bytes: &head(17, 4), last: true }.message_qos(), None);
     assert!(!pair.machine.has_room_for(&Input::Packet(&head(17, 4))), "another one");
     assert!(pair.machine.has_room_for(&Input::Packet(&head(16, 12))), "one that comes again");
     assert!(pair.machine.has_room_for(&Input::Packet(&head(17, 0))), "at QoS 0");

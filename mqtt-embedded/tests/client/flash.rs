@@ -23,8 +23,6 @@ struct Flash {
     bytes: Rc<RefCell<Vec<u8>>>,
     /// Bytes that can still be written; the power is lost with the last of them.
     left: Rc<Cell<Option<usize>>>,
-    writes: Rc<Cell<usize>>,
-    erases: Rc<Cell<usize>>,
 }
 
 #[derive(Debug)]
@@ -91,7 +89,6 @@ impl NorFlash for Flash {
 
     async fn erase(&mut self, from: u32, to: u32) -> Result<(), NoPower> {
         self.go_on().await?;
-        self.erases.set(self.erases.get() + 1);
         // Half-way through, half of it is erased.
         let len = (to - from) as usize;
         let done = self.spend(16).min(16) * len / 16;
@@ -101,7 +98,6 @@ impl NorFlash for Flash {
 
     async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NoPower> {
         self.go_on().await?;
-        self.writes.set(self.writes.get() + 1);
         let done = self.spend(bytes.len());
         for (to, from) in self.bytes.borrow_mut()[offset as usize..].iter_mut().zip(&bytes[..done]) {
             *to &= from;
