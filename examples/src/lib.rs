@@ -1,1 +1,48 @@
-//! The programs are in this folder; `cargo run --example quickstart` runs the first one.
+//! What the programs in this folder share: arguments, Ctrl-C, and how they end. `README.md` lists the programs;
+//! `cargo run --example quickstart` runs the first one.
+
+mod arguments;
+mod interrupt;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use mqtt_std::Client;
+
+pub use arguments::Arguments;
+pub use interrupt::Interrupt;
+
+/// What can fail in a program, and how a program ends.
+pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// How long messages that were accepted may take when a program ends.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs a program. Its error is one line on stderr and exit status 1.
+pub fn run(program: impl Future<Output = Result<()>>) -> ExitCode {
+    let ended = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
+        let ended = runtime.block_on(program);
+        // What blocks a thread (a file, a name that is looked up) does not keep the program.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Ends a client: what was accepted is delivered, which takes at most 5 s, then comes DISCONNECT.
+///
+/// # Errors
+/// Messages were not delivered.
+pub async fn end(client: &Client) -> Result<()> {
+    match client.shutdown(PATIENCE).await?.undelivered {
+        0 => Ok(()),
+        count => Err(format!("{count} messages were not delivered").into()),
+    }
+}

@@ -1,0 +1,7 @@
+//! The programs, as somebody at a terminal runs them, with a real broker: Mosquitto.
+//!
+//! `cargo test -p mqtt-examples` builds the programs and runs this; with `--test programs` they are as they were built last. Each test
+//! starts a broker of its own: where there is no Mosquitto the tests say so and pass, unless `MQTT_TEST_MOSQUITTO=required`.
+
+mod service;
+mod support;
