@@ -262,6 +262,11 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
         self.connection.source_failed(&mut self.session, packet_identifier);
     }
 
+    /// [`Session::forget_source`].
+    pub fn forget_source(&mut self, packet_identifier: PacketIdentifier) {
+        self.session.forget_source(packet_identifier);
+    }
+
     /// [`Session::cancel`].
     pub fn cancel(&mut self, packet_identifier: PacketIdentifier) -> bool {
         self.session.cancel(packet_identifier)

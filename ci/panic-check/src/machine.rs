@@ -68,6 +68,7 @@ where
     call(Machine::<S, A, L>::reauthenticate);
     call(Machine::<S, A, L>::disconnect);
     call(Machine::<S, A, L>::source_failed);
+    call(Machine::<S, A, L>::forget_source);
     call(Machine::<S, A, L>::transport_lost);
     call(Machine::<S, A, L>::cancel);
     call(Machine::<S, A, L>::expire);
@@ -93,6 +94,7 @@ where
     call(Session::<S>::poll_outcome);
     call(Session::<S>::confirm);
     call(Session::<S>::cancel);
+    call(Session::<S>::forget_source);
     call(Session::<S>::expire);
     call(Session::<S>::end);
     call(Session::<S>::next_unsent);

@@ -293,6 +293,8 @@ impl<A: Aliases> Connection<A> {
             }
             if exchange.is_expired(now) {
                 session.end_exchange(id, Outcome::Expired);
+            } else if exchange.has_lost_source() {
+                session.end_exchange(id, Outcome::SourceFailed);
             } else {
                 match self.write_stored_publish(session, id, now, out) {
                     Ok(transmit) => {

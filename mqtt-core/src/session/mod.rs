@@ -131,7 +131,7 @@ impl<S: Storage> Session<S> {
         let id = self.vacant_identifier().ok_or(UsageError::InFlightFull)?;
         let (payload, source) = match body {
             Body::Stored(payload) => (payload, None),
-            Body::Source { length, key } => (S::payload_from(&[]), Some(Source { length, key })),
+            Body::Source { length, key } => (S::payload_from(&[]), Some(Source { length, key, gone: false })),
         };
         let mut exchange = Exchange::new(Stage::Publish(request.qos));
         exchange.retain = request.retain;

@@ -44,6 +44,8 @@ pub struct Exchange {
 pub(crate) struct Source {
     pub(crate) length: u32,
     pub(crate) key: u32,
+    /// It can be read no more.
+    pub(crate) gone: bool,
 }
 
 /// What the exchange waits for.
@@ -97,6 +99,11 @@ impl Exchange {
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
         !self.sent && self.expires_at.get().is_some_and(|at| now >= at)
     }
+
+    /// Its payload cannot be read again.
+    pub(crate) fn has_lost_source(&self) -> bool {
+        cfg!(feature = "streaming") && self.source.is_some_and(|source| source.gone)
+    }
 }
 
 impl Linked for Exchange {
@@ -135,7 +142,7 @@ pub enum Outcome {
     /// The Server that is connected now cannot take it; the limit is named. If it was sent on an earlier connection, it may
     /// have arrived there.
     Refused(UsageError),
-    /// The source of its payload ended early or failed. If it was sent on an earlier connection, it may have arrived there.
+    /// The source of its payload ended early, failed, or is gone. If it was sent on an earlier connection, it may have arrived there.
     SourceFailed,
     /// Its record could not be made durable; it was not sent.
     StoreFailed,
@@ -461,6 +468,19 @@ impl<S: Storage> Session<S> {
         };
         self.end_exchange(id, outcome);
         true
+    }
+
+    /// The source of a publish's payload can be read no more. What was never sent is taken back, as by [`cancel`](Self::cancel). What
+    /// was sent may still be acknowledged; instead of being sent again it ends with [`Outcome::SourceFailed`].
+    ///
+    /// Where the payload is on its way, and is not complete, that is for
+    /// [`Connection::source_failed`](crate::Connection::source_failed).
+    pub fn forget_source(&mut self, id: PacketIdentifier) {
+        let source = self.storage.outgoing_mut().get_mut(id).and_then(|exchange| exchange.source.as_mut());
+        if let Some(source) = source {
+            source.gone = true;
+            self.cancel(id);
+        }
     }
 
     /// Tells whether an UNSUBSCRIBE for this filter has been sent and has no answer yet.

@@ -228,7 +228,7 @@ impl<S: Storage> Session<S> {
                 exchange.sent = self.established && !self.expected;
                 exchange.retain = message.retain;
                 exchange.expires_at = now.deadline_in(expires_in);
-                exchange.source = source.map(|(length, key)| Source { length, key });
+                exchange.source = source.map(|(length, key)| Source { length, key, gone: false });
                 self.complete(packet_identifier);
                 let payload = S::payload_from(message.payload);
                 stored::store_publish(&mut self.storage, packet_identifier, message.topic, message.properties, payload)

@@ -230,6 +230,33 @@ fn a_source_that_ends_early_fails_its_message_alone_and_is_not_retried() {
 }
 
 #[test]
+fn a_source_that_is_gone_takes_back_what_was_not_sent_and_sends_nothing_again() {
+    for version in any_version() {
+        let mut pair = Pair::connected(version);
+        pair.sources.insert(42, LARGE.to_vec());
+        // Sent and acknowledged in time; sent, and not; in its second step; never sent.
+        for qos in [QoS::AtLeastOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            source(&mut pair, qos, 3_000, 42).unwrap();
+        }
+        assert_eq!(pair.sent().len(), 3);
+        source(&mut pair, QoS::AtLeastOnce, 3_000, 42).unwrap();
+        pair.pubrec(3);
+        for number in 1..=4 {
+            pair.machine.forget_source(id(number));
+        }
+        assert_eq!(pair.outcomes(), ["Publish #4 NotSent"]);
+        assert_eq!(pair.puback(1), ["Published #1"]);
+        pair.reconnect(true);
+        assert_eq!(pair.sent(), ["PUBREL #3"]);
+        assert_eq!(pair.outcomes(), ["Publish #2 SourceFailed"]);
+        // What is kept in the session is none of its business.
+        pair.publish(1, "kept").unwrap();
+        pair.machine.forget_source(id(5));
+        assert_eq!(pair.sent(), ["PUBLISH #5 q1 t kept"]);
+    }
+}
+
+#[test]
 fn a_source_at_qos_0_is_sent_once() {
     for version in any_version() {
         let mut pair = Pair::connected(version);
