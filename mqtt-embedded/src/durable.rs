@@ -82,7 +82,7 @@ impl<P: Capacities> State<P> {
     ) -> Poll<(RecordTicket, usize)> {
         // Those of messages first: they have the lower numbers.
         let found = self.inbox.parts().find(|entry| entry.record.is_some());
-        let next = found.and_then(|(_, entry, bytes)| Some((entry.record?, encode(&entry, bytes, out))));
+        let next = found.and_then(|(_, entry, bytes)| Some((entry.record?, encode(entry, bytes, out))));
         let next = next.or_else(|| {
             let (ticket, record) = self.machine.poll_record(now)?;
             Some((ticket, record.encode(out).unwrap_or(0)))

@@ -1,5 +1,6 @@
 //! Messages that were received and wait for those who subscribed to them.
 
+use heapless::{Vec, VecView};
 use mqtt_core::{Acknowledgement, QoS, RecordTicket};
 
 use crate::state::Statistics;
@@ -73,10 +74,9 @@ pub(crate) struct Offered {
 /// At most `N` entries with `BYTES` in all.
 #[derive(Debug)]
 pub struct Inbox<const N: usize, const BYTES: usize> {
-    entries: [Entry; N],
-    count: usize,
-    bytes: [u8; BYTES],
-    used: usize,
+    entries: Vec<Entry, N>,
+    /// Of all entries, one behind the other.
+    bytes: Vec<u8, BYTES>,
 }
 
 /// What the state needs of an [`Inbox`], whatever its size.
@@ -86,36 +86,34 @@ pub trait Messages {
 }
 
 impl<const N: usize, const BYTES: usize> Inbox<N, BYTES> {
-    pub(crate) const NEW: Self = Self { entries: [Entry::EMPTY; N], count: 0, bytes: [0; BYTES], used: 0 };
+    pub(crate) const NEW: Self = Self { entries: Vec::new(), bytes: Vec::new() };
 }
 
 impl<const N: usize, const BYTES: usize> Messages for Inbox<N, BYTES> {
     fn parts(&mut self) -> Parts<'_> {
-        Parts { entries: &mut self.entries, count: &mut self.count, bytes: &mut self.bytes, used: &mut self.used }
+        Parts { entries: self.entries.as_mut_view(), bytes: self.bytes.as_mut_view() }
     }
 }
 
 /// An [`Inbox`] without its size, so that its code is in the image once.
 #[derive(Debug)]
 pub struct Parts<'a> {
-    entries: &'a mut [Entry],
-    count: &'a mut usize,
-    bytes: &'a mut [u8],
-    used: &'a mut usize,
+    entries: &'a mut VecView<Entry>,
+    bytes: &'a mut VecView<u8>,
 }
 
 impl<'a> Parts<'a> {
-    pub(crate) const fn is_empty(&self) -> bool {
-        *self.count == 0
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     pub(crate) fn has_room(&self, len: usize) -> bool {
-        *self.count < self.entries.len() && len <= self.bytes.len().saturating_sub(*self.used)
+        !self.entries.is_full() && len <= self.bytes.capacity().saturating_sub(self.bytes.len())
     }
 
     /// Tells whether an entry of so many bytes could ever fit.
     pub(crate) fn could_hold(&self, len: usize) -> bool {
-        !self.entries.is_empty() && len <= self.bytes.len()
+        self.entries.capacity() > 0 && len <= self.bytes.capacity()
     }
 
     /// Adds an entry; its bytes are these, one behind the other. `false`: there is no room.
@@ -124,17 +122,9 @@ impl<'a> Parts<'a> {
             return false;
         }
         for piece in pieces {
-            let end = self.used.saturating_add(piece.len());
-            if let Some(room) = self.bytes.get_mut(*self.used..end) {
-                room.copy_from_slice(piece);
-            }
-            *self.used = end;
+            let _ = self.bytes.extend_from_slice(piece);
         }
-        if let Some(free) = self.entries.get_mut(*self.count) {
-            *free = entry;
-        }
-        *self.count = self.count.saturating_add(1);
-        true
+        self.entries.push(entry).is_ok()
     }
 
     /// Adds a message for its readers, if there are any and there is room; counts it otherwise.
@@ -158,45 +148,44 @@ impl<'a> Parts<'a> {
 
     /// A reader has a copy of an entry, which stays until it is acknowledged.
     pub(crate) fn hand_over(&mut self, index: usize, reader: u32) {
-        if let Some(entry) = self.entries.get_mut(..*self.count).and_then(|entries| entries.get_mut(index)) {
+        if let Some(entry) = self.entries.get_mut(index) {
             entry.handed |= reader;
         }
     }
 
-    /// These readers have taken an entry; tells whether all have, and what is due then.
-    pub(crate) fn take(&mut self, index: usize, readers: u32) -> Option<Option<Acknowledgement>> {
-        let entry = self.entries.get_mut(..*self.count)?.get_mut(index)?;
-        entry.readers &= !readers;
-        (entry.readers == 0).then_some(entry.acknowledgement)
+    /// These readers have taken an entry; tells whether all have.
+    pub(crate) fn take(&mut self, index: usize, readers: u32) -> bool {
+        self.entries.get_mut(index).is_some_and(|entry| {
+            entry.readers &= !readers;
+            entry.readers == 0
+        })
     }
 
     pub(crate) fn acknowledgement(&self, index: usize) -> Option<Acknowledgement> {
-        self.entries.get(..*self.count)?.get(index)?.acknowledgement
+        self.entries.get(index)?.acknowledgement
     }
 
     /// Takes an entry out.
     pub(crate) fn remove(&mut self, index: usize) {
-        let Some(entry) = self.entries.get(..*self.count).and_then(|entries| entries.get(index)) else { return };
-        let len = entry.len();
+        if index >= self.entries.len() {
+            return;
+        }
         let start = self.entries.iter().take(index).fold(0_usize, |sum, entry| sum.saturating_add(entry.len()));
-        let end = start.saturating_add(len);
-        if end <= *self.used && *self.used <= self.bytes.len() {
-            self.bytes.copy_within(end..*self.used, start);
+        let len = self.entries.remove(index).len();
+        let (end, used) = (start.saturating_add(len), self.bytes.len());
+        if end <= used {
+            self.bytes.copy_within(end..used, start);
         }
-        *self.used = self.used.saturating_sub(len);
-        if index < *self.count && *self.count <= self.entries.len() {
-            self.entries.copy_within(index.saturating_add(1)..*self.count, index);
-        }
-        *self.count = self.count.saturating_sub(1);
+        self.bytes.truncate(used.saturating_sub(len));
     }
 
     /// The first entry of a kind, with its place and its bytes.
-    pub(crate) fn find(self, wanted: impl Fn(&Entry) -> bool) -> Option<(usize, Entry, &'a [u8])> {
+    pub(crate) fn find(self, wanted: impl Fn(&Entry) -> bool) -> Option<(usize, &'a Entry, &'a [u8])> {
         let mut start = 0_usize;
-        for (index, entry) in self.entries.iter().take(*self.count).enumerate() {
+        for (index, entry) in self.entries.iter().enumerate() {
             let end = start.saturating_add(entry.len());
             if wanted(entry) {
-                return Some((index, *entry, self.bytes.get(start..end).unwrap_or_default()));
+                return Some((index, entry, self.bytes.get(start..end).unwrap_or_default()));
             }
             start = end;
         }
@@ -206,7 +195,7 @@ impl<'a> Parts<'a> {
     /// The entries, to be changed, each with its topic.
     pub(crate) fn each(&mut self, mut change: impl FnMut(&mut Entry, &[u8])) {
         let mut start = 0_usize;
-        for entry in self.entries.iter_mut().take(*self.count) {
+        for entry in self.entries.iter_mut() {
             let topic = self.bytes.get(start..start.saturating_add(usize::from(entry.topic_len)));
             start = start.saturating_add(entry.len());
             change(entry, topic.unwrap_or_default());
@@ -215,6 +204,6 @@ impl<'a> Parts<'a> {
 
     /// The place of an entry that these readers are still to take.
     pub(crate) fn position(&self, readers: u32) -> Option<usize> {
-        self.entries.iter().take(*self.count).position(|entry| entry.readers & readers != 0)
+        self.entries.iter().position(|entry| entry.readers & readers != 0)
     }
 }

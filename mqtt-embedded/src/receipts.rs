@@ -5,8 +5,9 @@ use mqtt_core::{Outcome, PacketIdentifier, ReasonCode};
 /// What became of a command: the Server's answer, or the lack of one.
 pub(crate) type Answer = Result<ReasonCode, Outcome>;
 
-/// A place for an answer.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// A place for an answer. Free is zero, so that memory that begins empty takes no flash.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(u8)]
 pub enum Receipt {
     /// Nobody has it.
     #[default]
@@ -28,12 +29,13 @@ pub(crate) fn open(receipts: &mut [Receipt], id: PacketIdentifier) -> Option<u8>
 
 /// A place that is free.
 pub(crate) fn vacant(receipts: &[Receipt]) -> Option<usize> {
-    receipts.iter().take(usize::from(u8::MAX)).position(|receipt| *receipt == Receipt::Free)
+    receipts.iter().take(usize::from(u8::MAX)).position(|receipt| matches!(receipt, Receipt::Free))
 }
 
 /// Tells the owner, if it is still there.
 pub(crate) fn resolve(receipts: &mut [Receipt], id: PacketIdentifier, answer: Answer) {
-    if let Some(receipt) = receipts.iter_mut().find(|receipt| **receipt == Receipt::Waiting(id)) {
+    let of_it = |receipt: &&mut Receipt| matches!(receipt, Receipt::Waiting(waiting) if *waiting == id);
+    if let Some(receipt) = receipts.iter_mut().find(of_it) {
         *receipt = Receipt::Done(answer);
     }
 }

@@ -21,8 +21,9 @@ struct Route<const LEN: usize> {
     request: Request,
 }
 
-/// Where the request for a subscription stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Where the request for a subscription stands. The first one is zero, so that memory that begins empty takes no flash.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 pub enum Request {
     /// It is to be sent.
     Wanted,
@@ -127,7 +128,7 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
     fn close(&mut self, index: u8) {
         if let Some(route) = self.routes.get_mut(usize::from(index)) {
             route.held = false;
-            if route.request == Request::Wanted && !route.granted {
+            if matches!(route.request, Request::Wanted) && !route.granted {
                 *route = Route::FREE;
             }
         }
@@ -139,7 +140,7 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
     }
 
     fn wanted(&self) -> Option<u8> {
-        let wanted = |route: &Route<LEN>| route.held && route.request == Request::Wanted;
+        let wanted = |route: &Route<LEN>| route.held && matches!(route.request, Request::Wanted);
         self.routes.iter().take(32).position(wanted).and_then(|index| u8::try_from(index).ok())
     }
 
@@ -154,8 +155,10 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
     }
 
     fn answer(&mut self, id: PacketIdentifier, answer: Result<ReasonCode, Outcome>) {
-        for route in self.routes.iter_mut().filter(|route| route.request == Request::Asked(id)) {
-            route.request = Request::Answered(answer);
+        for route in &mut self.routes {
+            if matches!(route.request, Request::Asked(asked) if asked == id) {
+                route.request = Request::Answered(answer);
+            }
         }
     }
 

@@ -56,6 +56,7 @@ pub(crate) struct State<P: Capacities> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
+#[repr(u8)] // the first one is zero: memory that begins empty takes no flash
 pub enum Status {
     /// No [`Runner`](crate::Runner) has run yet, or an attempt is under way.
     Connecting,
@@ -137,8 +138,12 @@ impl<P: Capacities> State<P> {
         self.store.wake();
     }
 
+    fn is_closed(&self) -> bool {
+        matches!(self.status, Status::Closed)
+    }
+
     fn check_open(&self) -> Result<(), Error> {
-        if self.status == Status::Closed || self.shutdown.is_some() { Err(Error::Closed) } else { Ok(()) }
+        if self.is_closed() || self.shutdown.is_some() { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// A place for the outcome of the next command; `Ok(false)`: not now.
@@ -155,7 +160,7 @@ impl<P: Capacities> State<P> {
     fn passes(&self, error: UsageError) -> bool {
         self.machine.session.outgoing_len() > 0
             && matches!(error, UsageError::InFlightFull | UsageError::StorageFull(_))
-            || error == UsageError::RecordPending
+            || matches!(error, UsageError::RecordPending)
     }
 
     /// Takes a message over. `Ok(None)`: no room now.
@@ -222,7 +227,7 @@ impl<P: Capacities> State<P> {
             Some(Request::Answered(Ok(reason))) if reason.is_failure() => Poll::Ready(Err(Error::Rejected(reason))),
             Some(Request::Answered(Ok(reason))) => Poll::Ready(Ok(reason)),
             Some(Request::Answered(Err(outcome))) => Poll::Ready(Err(Error::NotDelivered(outcome))),
-            _ if self.status == Status::Closed => Poll::Ready(Err(Error::Closed)),
+            _ if self.is_closed() => Poll::Ready(Err(Error::Closed)),
             _ => {
                 self.waiting.register(cx.waker());
                 Poll::Pending
@@ -287,7 +292,7 @@ impl<P: Capacities> State<P> {
 
     /// These readers have taken an entry.
     fn take(&mut self, index: usize, readers: u32) {
-        if self.inbox.parts().take(index, readers).is_some() {
+        if self.inbox.parts().take(index, readers) {
             self.settle(index);
         }
         self.reader.wake();
@@ -300,7 +305,7 @@ impl<P: Capacities> State<P> {
             return true;
         };
         // Stale: the connection is another one, and the Server sends it again or has forgotten it.
-        if self.machine.acknowledge(token, ReasonCode::SUCCESS) == Err(UsageError::RecordPending) {
+        if let Err(UsageError::RecordPending) = self.machine.acknowledge(token, ReasonCode::SUCCESS) {
             return false;
         }
         self.inbox.parts().remove(index);
@@ -318,14 +323,13 @@ impl<P: Capacities> State<P> {
     ) -> Poll<Result<Option<Entry>, Error>> {
         let reader = bit(route);
         let next = |entry: &Entry| entry.readers & !entry.handed & reader != 0 && entry.record.is_none();
-        let found = self.inbox.parts().find(next);
-        let Some((index, entry, bytes)) = found else {
+        let Some((index, entry, bytes)) = self.inbox.parts().find(next) else {
             let aborted = self.aborted & reader != 0;
             self.aborted &= !reader;
             if aborted && in_parts {
                 return Poll::Ready(Err(Error::Aborted));
             }
-            if self.status == Status::Closed || self.machine.subscriptions.is_lost(route) {
+            if self.is_closed() || self.machine.subscriptions.is_lost(route) {
                 return Poll::Ready(Ok(None));
             }
             self.waiting.register(cx.waker());
@@ -345,6 +349,7 @@ impl<P: Capacities> State<P> {
             return Poll::Ready(Err(Error::BufferTooSmall { needed: bytes.len() }));
         };
         room.copy_from_slice(bytes);
+        let entry = *entry;
         if by_hand && entry.acknowledgement.is_some() {
             self.inbox.parts().hand_over(index, reader);
         } else {
