@@ -117,7 +117,7 @@ impl Arguments {
     /// # Errors
     /// There is another word.
     pub fn finish(self) -> Result<()> {
-        match self.words.front() {
+        match self.broker.as_ref().or(self.words.front()) {
             None => Ok(()),
             Some(word) => Err(format!("{word:?} is not expected; usage: {}", self.usage).into()),
         }

@@ -1,8 +1,11 @@
-//! What the programs in this folder share: arguments, Ctrl-C, and how they end. `README.md` lists the programs;
+//! What the programs in this folder share: arguments, Ctrl-C, how they end, other programs that they start. `README.md` lists the programs;
 //! `cargo run --example quickstart` runs the first one.
 
 mod arguments;
 mod interrupt;
+mod presence;
+mod process;
+mod rate;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -12,6 +15,9 @@ use mqtt_std::Client;
 
 pub use arguments::Arguments;
 pub use interrupt::Interrupt;
+pub use presence::Presence;
+pub use process::{Finished, Process, run_to_end};
+pub use rate::Rate;
 
 /// What can fail in a program, and how a program ends.
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
