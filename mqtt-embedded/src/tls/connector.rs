@@ -7,6 +7,7 @@ use embedded_nal_async::{Dns, TcpConnect};
 use embedded_tls::{Aes128GcmSha256, CryptoRngCore, FlushPolicy, TlsConfig, TlsConnection, TlsContext, TlsError};
 
 use super::provider::Provider;
+use super::records::Records;
 use super::verifier::Verifier;
 use super::{TlsOptions, Trust};
 use crate::transport::{Connect, Half, Open, Shared, TcpConnector, TcpError, Transport};
@@ -81,7 +82,7 @@ impl<T: Read + Write, R: CryptoRngCore> Open for TlsDialled<'_, T, R> {
         Self: 'a;
 
     async fn open(&mut self) -> Result<TlsTransport<'_, T>, TlsError> {
-        let mut connection = TlsConnection::new(self.socket.half(), self.receive, self.transmit);
+        let mut connection = TlsConnection::new(Records::new(self.socket.half()), self.receive, self.transmit);
         // A flush of the transport would wait for the other side's TCP.
         connection.set_flush_policy(FlushPolicy::Relaxed);
         let mut config = TlsConfig::new().with_server_name(self.name);
@@ -104,15 +105,15 @@ impl<T: Read + Write, R: CryptoRngCore> Open for TlsDialled<'_, T, R> {
 
 /// A connection whose server has proved who it is.
 pub struct TlsTransport<'a, T: Read + Write> {
-    connection: TlsConnection<'a, Half<'a, T>, Aes128GcmSha256>,
+    connection: TlsConnection<'a, Records<'a, T>, Aes128GcmSha256>,
     socket: Half<'a, T>,
 }
 
 /// The half of it that is read. A pending read must not be dropped.
-pub type TlsReader<'a, 'c, T> = embedded_tls::TlsReader<'a, Half<'c, T>, Aes128GcmSha256>;
+pub type TlsReader<'a, 'c, T> = embedded_tls::TlsReader<'a, Records<'c, T>, Aes128GcmSha256>;
 
 /// The half of it that is written.
-pub type TlsWriter<'a, 'c, T> = embedded_tls::TlsWriter<'a, Half<'c, T>, Aes128GcmSha256>;
+pub type TlsWriter<'a, 'c, T> = embedded_tls::TlsWriter<'a, Records<'c, T>, Aes128GcmSha256>;
 
 impl<T: Read + Write> fmt::Debug for TlsTransport<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

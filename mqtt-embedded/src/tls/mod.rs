@@ -4,9 +4,12 @@
 //! issuer. Here the certificate is checked by `webpki` (path, usage, name or IP address, dates), and a connection is only handed
 //! out once certificate **and** signature were verified, or a pre-shared key proved both sides.
 //!
-//! What remains: an unencrypted handshake record that somebody on the path injects makes `embedded-tls` panic. That is a denial of
-//! service, not a breach; let a panic reset the device. Keys and chains are ECDSA on P-256 with SHA-256 only. Time is the
-//! caller's: dates are as good as it is.
+//! It also panics at records that anybody on the path can inject, and loses bytes when a pending read is dropped. The first are
+//! refused before it sees them ([`Records`]); the second the [`Runner`](crate::Runner) never does.
+//!
+//! What remains: a server that has proved who it is can make `embedded-tls` panic, with a message of the handshake that has no
+//! place behind it; let a panic reset the device. It knows no `KeyUpdate`: a server that sends one is connected to anew. Keys
+//! and chains are ECDSA on P-256 with SHA-256 only. Time is the caller's: dates are as good as it is.
 //!
 //! ```no_run
 //! # use embedded_nal_async::{Dns, TcpConnect};
@@ -25,10 +28,12 @@
 
 mod connector;
 mod provider;
+mod records;
 mod verifier;
 
 pub use connector::{TlsConnector, TlsDialled, TlsReader, TlsTransport, TlsWriter};
 pub use embedded_tls::TlsError;
+pub use records::Records;
 
 /// Who the server must be, and who this client is.
 #[derive(Clone, Copy)]
