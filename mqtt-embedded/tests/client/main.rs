@@ -12,3 +12,4 @@ mod connecting;
 mod flash;
 mod messages;
 mod support;
+mod tls;

@@ -5,7 +5,7 @@ mod wire;
 mod world;
 
 pub(crate) use server::{Answer, Server};
-pub(crate) use wire::{Wire, WireEnd};
+pub(crate) use wire::{Closing, Wire, WireEnd};
 pub(crate) use world::{Time, World};
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;

@@ -134,13 +134,9 @@ impl Wire {
         })
         .await
     }
-}
 
-impl Connect for Wire {
-    type Error = ErrorKind;
-    type Dialled<'a> = Shared<Closing>;
-
-    async fn connect(&mut self) -> Result<Shared<Closing>, ErrorKind> {
+    /// The client's end of a new connection.
+    pub(crate) fn dial(&self) -> Closing {
         let piece = self.piece.borrow().unwrap_or(usize::MAX);
         let (a, b) = (Rc::default(), Rc::default());
         let server = WireEnd { reads: Rc::clone(&a), writes: Rc::clone(&b), piece: usize::MAX };
@@ -148,7 +144,16 @@ impl Connect for Wire {
         for waker in self.wakers.borrow_mut().drain(..) {
             waker.wake();
         }
-        Ok(Shared::new(Closing(WireEnd { reads: b, writes: a, piece })))
+        Closing(WireEnd { reads: b, writes: a, piece })
+    }
+}
+
+impl Connect for Wire {
+    type Error = ErrorKind;
+    type Dialled<'a> = Shared<Closing>;
+
+    async fn connect(&mut self) -> Result<Shared<Closing>, ErrorKind> {
+        Ok(Shared::new(self.dial()))
     }
 }
 
