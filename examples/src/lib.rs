@@ -2,6 +2,7 @@
 //! `cargo run --example quickstart` runs the first one.
 
 mod arguments;
+mod config;
 mod interrupt;
 mod presence;
 mod process;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use mqtt_std::Client;
 
 pub use arguments::Arguments;
+pub use config::read_config;
 pub use interrupt::Interrupt;
 pub use presence::Presence;
 pub use process::{Finished, Process, run_to_end};
@@ -42,6 +44,19 @@ pub fn run(program: impl Future<Output = Result<()>>) -> ExitCode {
     }
 }
 
+/// The text without what a terminal would obey, or would show as something else.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\'' | '\\' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
+    shown
+}
+
 /// Ends a client: what was accepted is delivered, which takes at most 5 s, then comes DISCONNECT.
 ///
 /// # Errors
@@ -50,5 +65,13 @@ pub async fn end(client: &Client) -> Result<()> {
     match client.shutdown(PATIENCE).await?.undelivered {
         0 => Ok(()),
         count => Err(format!("{count} messages were not delivered").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(super::printable("\"café\" \u{1b}[2J\u{202e}\u{9b}\r"), r#""café" \u{1b}[2J\u{202e}\u{9b}\r"#);
     }
 }

@@ -17,7 +17,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const LATE_OUTPUT: Duration = Duration::from_millis(200);
 
 /// A program that runs, with nothing on its standard input. It has a process group of its own, where there are such, so that Ctrl-C
-/// does not reach it. Dropped, it is killed.
+/// does not reach it. Dropped, it is killed, with what it has started.
 pub struct Process {
     child: Child,
     begun: Instant,
@@ -106,6 +106,12 @@ impl Process {
     #[cfg(not(unix))]
     fn kill(&mut self) -> io::Result<()> {
         self.child.start_kill()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.kill();
     }
 }
 
