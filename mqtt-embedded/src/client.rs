@@ -18,7 +18,7 @@ use crate::subscriber::Subscriber;
 ///
 /// Every future of it may be dropped while it waits; what that means is said at each.
 pub struct Client<'a, M, C, P: Capacities> {
-    resources: &'a Resources<M, C, P>,
+    pub(crate) resources: &'a Resources<M, C, P>,
 }
 
 impl<M, C, P: Capacities> Clone for Client<'_, M, C, P> {

@@ -18,6 +18,10 @@ impl<P: Capacities> State<P> {
         // The memory is not smaller than it was.
         let _ = self.machine.restore(now, record);
         match *record {
+            // Whoever could read it is gone.
+            Record::Published { packet_identifier, source: Some(_), .. } => {
+                self.machine.forget_source(packet_identifier);
+            }
             Record::Received { delivery, packet_identifier, ref message } => {
                 self.hand_over_again(delivery, packet_identifier, message);
             }

@@ -12,17 +12,18 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::resources::{Capacities, Resources};
 
-/// A message about to be published; see [`Client::publish`](crate::Client::publish).
+/// A message about to be published; see [`Client::publish`](crate::Client::publish) and, where the payload is read from a source,
+/// [`Client::publish_from`](crate::Client::publish_from).
 #[must_use = "a message is published by `send`, `deliver` or `try_send`"]
-pub struct Publish<'a, 'p, M, C, P: Capacities> {
-    resources: &'a Resources<M, C, P>,
-    request: PublishRequest<'p>,
-    payload: &'p [u8],
+pub struct Publish<'a, 'p, M, C, P: Capacities, B = &'p [u8]> {
+    pub(crate) resources: &'a Resources<M, C, P>,
+    pub(crate) request: PublishRequest<'p>,
+    pub(crate) body: B,
 }
 
-impl<'a, 'p, M: RawMutex, C: Clock, P: Capacities> Publish<'a, 'p, M, C, P> {
-    pub(crate) const fn new(resources: &'a Resources<M, C, P>, topic: TopicName<'p>, payload: &'p [u8]) -> Self {
-        Self { resources, request: PublishRequest::new(topic), payload }
+impl<'a, 'p, M: RawMutex, C: Clock, P: Capacities, B> Publish<'a, 'p, M, C, P, B> {
+    pub(crate) const fn new(resources: &'a Resources<M, C, P>, topic: TopicName<'p>, body: B) -> Self {
+        Self { resources, request: PublishRequest::new(topic), body }
     }
 
     /// Sets the QoS; default: 0.
@@ -54,7 +55,9 @@ impl<'a, 'p, M: RawMutex, C: Clock, P: Capacities> Publish<'a, 'p, M, C, P> {
         self.request = self.request.properties(properties);
         self
     }
+}
 
+impl<'a, M: RawMutex, C: Clock, P: Capacities> Publish<'a, '_, M, C, P> {
     /// Waits until the message is accepted: at QoS 0 for the connection and its place in the queue, at QoS 1 and 2 in the
     /// session, which keeps it over reconnects, and with a store over a loss of power.
     ///
@@ -65,7 +68,7 @@ impl<'a, 'p, M: RawMutex, C: Clock, P: Capacities> Publish<'a, 'p, M, C, P> {
     /// `NotDelivered(StoreFailed)` when a store does not take it.
     pub async fn send(self) -> Result<Receipt<'a, M, C, P>, Error> {
         let receipt = poll_fn(|cx| {
-            self.resources.with(|state, now| match state.publish(now, &self.request, self.payload) {
+            self.resources.with(|state, now| match state.publish(now, &self.request, self.body) {
                 Ok(Some(receipt)) => Poll::Ready(Ok(Receipt::new(self.resources, receipt))),
                 Ok(None) => {
                     state.wait(cx.waker());
@@ -98,12 +101,12 @@ impl<'a, 'p, M: RawMutex, C: Clock, P: Capacities> Publish<'a, 'p, M, C, P> {
     /// # Errors
     /// As for [`send`](Self::send), and [`Error::WouldWait`].
     pub fn try_send(self) -> Result<Receipt<'a, M, C, P>, Error> {
-        let accepted = self.resources.with(|state, now| state.publish(now, &self.request, self.payload))?;
+        let accepted = self.resources.with(|state, now| state.publish(now, &self.request, self.body))?;
         accepted.map(|receipt| Receipt::new(self.resources, receipt)).ok_or(Error::WouldWait)
     }
 }
 
-impl<M, C, P: Capacities> fmt::Debug for Publish<'_, '_, M, C, P> {
+impl<M, C, P: Capacities, B> fmt::Debug for Publish<'_, '_, M, C, P, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Publish").field("request", &self.request).finish_non_exhaustive()
     }
@@ -122,6 +125,14 @@ pub struct Receipt<'a, M: RawMutex, C: Clock, P: Capacities> {
 impl<'a, M: RawMutex, C: Clock, P: Capacities> Receipt<'a, M, C, P> {
     pub(crate) const fn new(resources: &'a Resources<M, C, P>, place: Option<u8>) -> Self {
         Self { resources, place }
+    }
+
+    pub(crate) const fn place(&self) -> Option<u8> {
+        self.place
+    }
+
+    pub(crate) const fn resources(&self) -> &'a Resources<M, C, P> {
+        self.resources
     }
 }
 

@@ -465,13 +465,13 @@ impl<M: RawMutex, C: Clock, P: Capacities> Link<'_, M, C, P> {
 }
 
 /// What ended first.
-enum Either<A, B> {
+pub(crate) enum Either<A, B> {
     First(A),
     Second(B),
 }
 
 /// Polls both until one ends, the first one first.
-async fn either<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> Either<A, B> {
+pub(crate) async fn either<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> Either<A, B> {
     let (mut first, mut second) = (pin!(first), pin!(second));
     poll_fn(|cx| {
         if let Poll::Ready(value) = first.as_mut().poll(cx) {

@@ -15,6 +15,7 @@ use crate::receipts::{self, Answer};
 use crate::resources::Capacities;
 use crate::routes::{Request, RouteList as _, bit};
 use crate::runner::LAST_WORDS;
+use crate::source::Inflow;
 
 /// The state of a client.
 pub(crate) struct State<P: Capacities> {
@@ -22,10 +23,12 @@ pub(crate) struct State<P: Capacities> {
     pub(crate) inbox: P::Inbox,
     receipts: P::Receipts,
     /// Whole packets at QoS 0; the first `queued` bytes are to be sent.
-    queue: P::Queue,
-    queued: usize,
+    pub(crate) queue: P::Queue,
+    pub(crate) queued: usize,
     /// A payload that is sent from where it is stored, and how much of it is out.
     sending: Option<(PacketIdentifier, usize)>,
+    /// A payload that is read from a source; the queue has what was read.
+    pub(crate) inflow: Inflow,
     /// A message at QoS 1 or 2 found no room: it and those behind it are passed over, unacknowledged. Once there is nothing more to
     /// be taken the connection is made anew, and the Server sends them again.
     pub(crate) overflowed: bool,
@@ -97,6 +100,7 @@ impl<P: Capacities> State<P> {
             queue: P::QUEUE,
             queued: 0,
             sending: None,
+            inflow: Inflow::NONE,
             overflowed: false,
             streaming: 0,
             aborted: 0,
@@ -142,12 +146,12 @@ impl<P: Capacities> State<P> {
         matches!(self.status, Status::Closed)
     }
 
-    fn check_open(&self) -> Result<(), Error> {
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.is_closed() || self.shutdown.is_some() { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// A place for the outcome of the next command; `Ok(false)`: not now.
-    fn has_receipt(&mut self) -> Result<bool, Error> {
+    pub(crate) fn has_receipt(&mut self) -> Result<bool, Error> {
         let receipts = self.receipts.as_mut();
         if receipts::vacant(receipts).is_some() {
             return Ok(true);
@@ -157,7 +161,7 @@ impl<P: Capacities> State<P> {
     }
 
     /// Tells whether it is a lack of room that outcomes mend.
-    fn passes(&self, error: UsageError) -> bool {
+    pub(crate) fn passes(&self, error: UsageError) -> bool {
         self.machine.session.outgoing_len() > 0
             && matches!(error, UsageError::InFlightFull | UsageError::StorageFull(_))
             || matches!(error, UsageError::RecordPending)
@@ -184,7 +188,7 @@ impl<P: Capacities> State<P> {
         }
     }
 
-    fn accepted(&mut self, id: PacketIdentifier) -> Option<u8> {
+    pub(crate) fn accepted(&mut self, id: PacketIdentifier) -> Option<u8> {
         self.wake_runner();
         receipts::open(self.receipts.as_mut(), id)
     }
@@ -195,7 +199,7 @@ impl<P: Capacities> State<P> {
         request: &PublishRequest<'_>,
         payload: &[u8],
     ) -> Result<Option<Option<u8>>, Error> {
-        if !self.machine.is_connected() {
+        if !self.machine.is_connected() || self.inflow.is_open() {
             return Ok(None);
         }
         let queue = self.queue.as_mut();
@@ -368,6 +372,14 @@ impl<P: Capacities> State<P> {
         true
     }
 
+    /// The message that a receipt waits for.
+    pub(crate) fn waiting_for(&mut self, receipt: u8) -> Option<PacketIdentifier> {
+        match self.receipts.as_mut().get(usize::from(receipt)) {
+            Some(receipts::Receipt::Waiting(id)) => Some(*id),
+            _ => None,
+        }
+    }
+
     pub(crate) fn poll_receipt(&mut self, cx: &Context<'_>, receipt: u8) -> Poll<Answer> {
         match receipts::take(self.receipts.as_mut(), receipt) {
             Some(answer) => {
@@ -516,11 +528,22 @@ impl<P: Capacities> State<P> {
                 self.wake_handles();
                 continue;
             }
+            if self.inflow.is_open() {
+                if len == 0 {
+                    self.machine.source_waits(now);
+                }
+                break;
+            }
             match self.machine.poll_transmit(now, room) {
                 Ok(Some(transmit)) => {
                     len = len.saturating_add(transmit.head_len);
-                    if let TransmitPayload::Stored(id) = transmit.payload {
-                        self.sending = Some((id, 0));
+                    match transmit.payload {
+                        TransmitPayload::Stored(id) => self.sending = Some((id, 0)),
+                        TransmitPayload::Source { packet_identifier, length, .. } if cfg!(feature = "streaming") => {
+                            self.inflow.begin(Some(packet_identifier), length);
+                            self.wake_handles();
+                        }
+                        _ => {}
                     }
                 }
                 Ok(None) => break,
@@ -539,6 +562,9 @@ impl<P: Capacities> State<P> {
 
     /// Ends the connection on this side: DISCONNECT is in `out`.
     pub(crate) fn disconnect(&mut self, session_ends: bool, out: &mut [u8]) -> usize {
+        if self.inflow.is_open() {
+            return 0; // it cannot go inside a packet
+        }
         let v5 = self.machine.connection.version().is_v5();
         let properties: &[Property<'_>] = if session_ends && v5 { &[Property::SessionExpiryInterval(0)] } else { &[] };
         self.machine.disconnect(ReasonCode::NORMAL_DISCONNECTION, properties, out).unwrap_or(0)
@@ -556,6 +582,7 @@ impl<P: Capacities> State<P> {
     /// The transport is gone: what was half-way through it is forgotten or will be sent again.
     pub(crate) fn transport_lost(&mut self) -> ConnectionError {
         self.sending = None;
+        self.inflow.close();
         self.queued = 0;
         self.overflowed = false;
         self.aborted |= core::mem::take(&mut self.streaming);
@@ -576,7 +603,7 @@ impl<P: Capacities> State<P> {
 
     /// Tells whether everything was sent and answered.
     pub(crate) fn is_drained(&self) -> bool {
-        self.machine.session.outgoing_len() == 0 && self.queued == 0 && self.sending.is_none()
+        self.machine.session.outgoing_len() == 0 && self.queued == 0 && self.sending.is_none() && !self.inflow.is_open()
     }
 
     /// Gives up messages that nobody has subscribed to in time; those from records wait for ever.
@@ -613,7 +640,7 @@ impl<P: Capacities> State<P> {
 }
 
 /// Copies as much as fits.
-fn copy(from: &[u8], to: &mut [u8]) -> usize {
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     let len = from.len().min(to.len());
     if let (Some(from), Some(to)) = (from.get(..len), to.get_mut(..len)) {
         to.copy_from_slice(from);
@@ -646,7 +673,7 @@ fn part(last: bool, readers: u32, fragment: &[u8], acknowledgement: Option<Ackno
 }
 
 /// As many bytes as the packet takes at the most.
-fn packet_len(request: &PublishRequest<'_>, payload: &[u8], version: ProtocolVersion) -> usize {
+pub(crate) fn packet_len(request: &PublishRequest<'_>, payload: &[u8], version: ProtocolVersion) -> usize {
     /// Message Expiry Interval and Topic Alias.
     const OWN_PROPERTIES: usize = 8;
     let publish = Publish {

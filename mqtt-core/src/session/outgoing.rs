@@ -470,16 +470,15 @@ impl<S: Storage> Session<S> {
         true
     }
 
-    /// The source of a publish's payload can be read no more. What was never sent is taken back, as by [`cancel`](Self::cancel). What
-    /// was sent may still be acknowledged; instead of being sent again it ends with [`Outcome::SourceFailed`].
+    /// The source of a publish's payload can be read no more: instead of being sent, or sent again, it ends with
+    /// [`Outcome::SourceFailed`]. What is in flight may still be acknowledged; what was never sent can be [cancelled](Self::cancel).
     ///
     /// Where the payload is on its way, and is not complete, that is for
     /// [`Connection::source_failed`](crate::Connection::source_failed).
     pub fn forget_source(&mut self, id: PacketIdentifier) {
-        let source = self.storage.outgoing_mut().get_mut(id).and_then(|exchange| exchange.source.as_mut());
-        if let Some(source) = source {
+        let exchange = self.storage.outgoing_mut().get_mut(id);
+        if let Some(source) = exchange.and_then(|exchange| exchange.source.as_mut()) {
             source.gone = true;
-            self.cancel(id);
         }
     }
 

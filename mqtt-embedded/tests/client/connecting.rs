@@ -5,36 +5,10 @@ use std::cell::{Cell, RefCell};
 use mqtt_embedded::mqtt_core::{Ack, AckKind, Connack, ConnectionError, Delivery, Packet, Properties, Publish};
 use mqtt_embedded::{
     Backoff, Clock as _, ConnectOptions, Error, Failure, Fallback, Options, Outcome, ProtocolVersion, QoS, ReasonCode,
-    Runner, Status,
+    Status,
 };
 
-use crate::support::{Answer, Dice, Server, Small, Time, Wire, World};
-
-const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::V5_0, ProtocolVersion::V3_1_1];
-
-fn options(version: ProtocolVersion) -> Options<'static> {
-    Options::new(ConnectOptions::new("pump-7").version(version).keep_alive(30))
-        .backoff(Backoff::new().minimum(100).maximum(100))
-}
-
-/// A client, a Server's side, and what an application does, until that is done.
-fn play<'a, T>(
-    resources: &'a Small,
-    options: Options<'a>,
-    wire: &Wire,
-    server: impl Future<Output = ()> + 'a,
-    application: impl Future<Output = T>,
-) -> T {
-    let mut world = World::new(resources.clock());
-    let mut connector = wire.clone();
-    world.spawn(async move {
-        let (mut receive, mut transmit) = ([0; 256], [0; 256]);
-        let mut runner = Runner::new(resources, &mut receive, &mut transmit);
-        let _ = runner.run(&mut connector, &options, &mut Dice).await;
-    });
-    world.spawn(server);
-    world.run(application)
-}
+use crate::support::{Answer, Server, Small, Time, VERSIONS, Wire, options, play, polled};
 
 #[test]
 fn a_message_at_every_qos_is_delivered_in_both_versions() {
@@ -242,20 +216,6 @@ fn what_the_transmit_buffer_cannot_hold_fails_alone() {
             assert_eq!(client.statistics().connections, 1);
         });
     }
-}
-
-/// Polls a future some times, then drops it; `None`: that was before its end.
-async fn polled<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
-    let mut future = std::pin::pin!(future);
-    let mut left = times;
-    std::future::poll_fn(|cx| {
-        if left == 0 {
-            return std::task::Poll::Ready(None);
-        }
-        left -= 1;
-        future.as_mut().poll(cx).map(Some)
-    })
-    .await
 }
 
 #[test]

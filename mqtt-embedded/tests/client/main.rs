@@ -11,5 +11,6 @@
 mod connecting;
 mod flash;
 mod messages;
+mod sources;
 mod support;
 mod tls;

@@ -39,6 +39,16 @@ impl Time {
         self.sleep_until(self.now().plus_millis(milliseconds)).await;
     }
 
+    /// Waits for a future, for so long at most.
+    pub(crate) async fn timeout<T>(&self, milliseconds: u64, future: impl Future<Output = T>) -> Option<T> {
+        let (mut future, mut sleep) = (pin!(future), pin!(self.sleep(milliseconds)));
+        std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending => sleep.as_mut().poll(cx).map(|()| None),
+        })
+        .await
+    }
+
     /// Jumps to the next sleeper; `false`: there is none.
     fn jump(&self) -> bool {
         let mut sleepers = self.sleepers.borrow_mut();
