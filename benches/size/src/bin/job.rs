@@ -13,8 +13,8 @@ use size::World;
 const OUT: usize = 1;
 const IN: usize = 1;
 const BYTES: usize = 128;
-/// What is lent for packets, in each direction.
-const PACKET: usize = 256;
+/// What is lent for packets, in each direction: all in all as much as the others have.
+const PACKET: usize = (size::PACKETS - BYTES) / 2;
 
 type Client = Machine<ArrayStorage<OUT, IN, BYTES>>;
 
@@ -40,76 +40,132 @@ const fn topic(text: &str) -> TopicName<'_> {
     }
 }
 
-const STATUS: TopicName<'_> = topic("cellar/pump/status");
+const STATUS: TopicName<'_> = topic(size::TOPIC);
 
-const OPTIONS: ConnectOptions<'_> = ConnectOptions::new("pump-7")
-    .keep_alive(30)
-    .user_name("pump")
-    .password(b"secret")
-    .will(Will { topic: STATUS, payload: b"lost", qos: QoS::AtLeastOnce, retain: true, properties: Properties::EMPTY });
+const OPTIONS: ConnectOptions<'_> = ConnectOptions::new(size::CLIENT).keep_alive(size::KEEP_ALIVE).will(Will {
+    topic: STATUS,
+    payload: size::WILL,
+    qos: QoS::AtLeastOnce,
+    retain: true,
+    properties: Properties::EMPTY,
+});
+
+/// What the application waits for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Wanted {
+    Connected,
+    Subscribed,
+    Message,
+    Published,
+    Pong,
+}
+
+/// All that an adapter has in hand.
+struct Job {
+    client: &'static mut Client,
+    frames: Frames<'static>,
+    out: &'static mut [u8],
+    world: World,
+}
 
 #[unsafe(no_mangle)]
 extern "C" fn _start() -> ! {
     // SAFETY: this runs once.
     let (client, received, out) = unsafe { (&mut *&raw mut CLIENT, &mut *&raw mut RECEIVED, &mut *&raw mut OUTGOING) };
-    let mut world = World;
-    let mut frames = Frames::new(received, OPTIONS.version);
-    let now = Instant::from_millis(world.now());
-    if let Ok(len) = client.connect(now, &OPTIONS, out) {
-        world.write(out.get(..len).unwrap_or(&[]));
-        client.transmitted(now, len);
-        while !client.is_closed() {
-            turn(client, &mut frames, out, &mut world);
-        }
-    }
+    let mut job = Job { client, frames: Frames::new(received, OPTIONS.version), out, world: World };
+    let _ = black_box(job.run().is_some());
     loop {}
 }
 
-/// One turn of an adapter's loop.
-fn turn(client: &mut Client, frames: &mut Frames<'_>, out: &mut [u8], world: &mut World) {
-    let now = Instant::from_millis(world.now());
-    let read = world.read(frames.space());
-    frames.filled(read);
-    while let Ok(Some(input)) = frames.next() {
-        match client.receive(now, input) {
-            Ok(Some(Event::Connected(_))) => {
-                if let Ok(filter) = TopicFilter::new("cellar/+/command") {
-                    let filters = [Subscription::new(filter, QoS::AtLeastOnce)];
-                    let _ = black_box(client.subscribe(&SubscribeRequest::new(&filters)).is_ok());
+impl Job {
+    fn run(&mut self) -> Option<()> {
+        let now = self.now();
+        let len = self.client.connect(now, &OPTIONS, self.out).ok()?;
+        self.write(Transmit { head_len: len, payload: TransmitPayload::None }, now);
+        self.until(Wanted::Connected)?;
+        let filters = [Subscription::new(TopicFilter::new(size::FILTER).ok()?, QoS::AtLeastOnce)];
+        self.client.subscribe(&SubscribeRequest::new(&filters)).ok()?;
+        self.until(Wanted::Subscribed)?;
+        let request = PublishRequest::new(STATUS).retain(true);
+        loop {
+            let now = self.now();
+            match self.world.command() {
+                size::RECEIVE => self.until(Wanted::Message)?,
+                size::PUBLISH_QOS_1 => {
+                    self.client.publish(now, &request.qos(QoS::AtLeastOnce), Body::Stored(size::PAYLOAD)).ok()?;
+                    self.until(Wanted::Published)?;
                 }
+                size::PUBLISH_QOS_0 if size::COUNTED => {
+                    let payload = Payload::Bytes(size::PAYLOAD);
+                    let transmit = self.client.publish_at_most_once(&request, payload, self.out).ok()?;
+                    self.write(transmit, now);
+                }
+                size::PING => {
+                    self.client.ping().ok()?;
+                    self.until(Wanted::Pong)?;
+                }
+                _ => {}
             }
-            Ok(Some(Event::Subscribed { reason_codes, .. })) => {
-                black_box(reason_codes);
-                let request = PublishRequest::new(STATUS).qos(QoS::AtLeastOnce).retain(true);
-                let _ = black_box(client.publish(now, &request, Body::Stored(black_box(b"on"))).is_ok());
-            }
-            Ok(Some(Event::Published { packet_identifier, reason_code, .. })) => {
-                black_box((packet_identifier, reason_code));
-            }
-            Ok(Some(Event::Message(message))) => {
-                world.write(message.topic.as_str().as_bytes());
-                world.write(message.payload);
-            }
-            Ok(_) => {}
-            Err(_) => break,
         }
     }
-    if world.command() == 0 {
-        let _ = client.ping();
+
+    fn now(&mut self) -> Instant {
+        Instant::from_millis(self.world.now())
     }
-    let _ = client.handle_timeout(now);
-    while let Ok(Some(transmit)) = client.poll_transmit(now, out) {
+
+    /// Turns of an adapter's loop, until it is there and what is due because of it is sent.
+    fn until(&mut self, wanted: Wanted) -> Option<()> {
+        let mut found = false;
+        while !self.client.is_closed() {
+            let now = self.now();
+            let _ = self.client.handle_timeout(now);
+            while let Ok(Some(transmit)) = self.client.poll_transmit(now, self.out) {
+                self.write(transmit, now);
+            }
+            while let Some(outcome) = self.client.poll_outcome() {
+                black_box(outcome);
+            }
+            if found {
+                return Some(());
+            }
+            black_box(self.client.poll_timeout());
+            let read = self.world.read(self.frames.space());
+            self.frames.filled(read);
+            found = self.receive(wanted)?;
+        }
+        None
+    }
+
+    /// Takes what was read, and tells whether it was there.
+    fn receive(&mut self, wanted: Wanted) -> Option<bool> {
+        let now = self.now();
+        let mut found = false;
+        while let Some(input) = self.frames.next().ok()? {
+            let event = match self.client.receive(now, input).ok()? {
+                Some(Event::Connected(_)) => Wanted::Connected,
+                Some(Event::Subscribed { .. }) => Wanted::Subscribed,
+                Some(Event::Published { .. }) => Wanted::Published,
+                Some(Event::Pong) => Wanted::Pong,
+                Some(Event::Message(message)) => {
+                    self.world.take(message.topic.as_str().as_bytes());
+                    self.world.take(message.payload);
+                    Wanted::Message
+                }
+                _ => continue,
+            };
+            found |= event == wanted;
+        }
+        Some(found)
+    }
+
+    fn write(&mut self, transmit: Transmit, now: Instant) {
         let mut len = transmit.head_len;
-        world.write(out.get(..len).unwrap_or(&[]));
+        self.world.write(self.out.get(..len).unwrap_or_default());
         if let TransmitPayload::Stored(id) = transmit.payload {
-            let payload = client.session.storage().payload(id);
-            world.write(payload);
+            let payload = self.client.session.storage().payload(id);
+            self.world.write(payload);
             len += payload.len();
         }
-        client.transmitted(now, len);
+        self.client.transmitted(now, len);
     }
-    while let Some(outcome) = client.poll_outcome() {
-        black_box(outcome);
-    }
-    black_box(client.poll_timeout());
 }

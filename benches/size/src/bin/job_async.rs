@@ -108,14 +108,13 @@ const WILL_TOPIC: TopicName<'_> = match TopicName::new(size::TOPIC) {
     Err(_) => panic!(),
 };
 
-const OPTIONS: Options<'_> =
-    Options::new(ConnectOptions::new(size::CLIENT).keep_alive(size::KEEP_ALIVE).will(Will {
-        topic: WILL_TOPIC,
-        payload: size::WILL,
-        qos: QoS::AtLeastOnce,
-        retain: true,
-        properties: Properties::EMPTY,
-    }));
+const OPTIONS: Options<'_> = Options::new(ConnectOptions::new(size::CLIENT).keep_alive(size::KEEP_ALIVE).will(Will {
+    topic: WILL_TOPIC,
+    payload: size::WILL,
+    qos: QoS::AtLeastOnce,
+    retain: true,
+    properties: Properties::EMPTY,
+}));
 
 async fn application(client: Client<'_, NoopRawMutex, Time, Memory>) -> Option<()> {
     let mut messages = client.subscribe(size::FILTER, QoS::AtLeastOnce).ok()?;

@@ -167,8 +167,8 @@ impl World {
     #[inline(never)]
     pub fn command(&mut self) -> u32 {
         self.visit(|board| {
-            if board.done == 0 {
-                board.ticks = 0;
+            if (board.step, board.done) == (0, 0) {
+                start();
             } else if board.done == TIMES || STEPS[board.step].2.is_empty() {
                 board.end_of_step();
             }
@@ -305,7 +305,6 @@ fn packet_len(bytes: &[u8]) -> Option<usize> {
 
 /// Polls the tasks that were woken.
 pub fn run(tasks: &mut [Pin<&mut dyn Future<Output = ()>>]) -> ! {
-    start();
     loop {
         let mut idle = true;
         for (task, woken) in tasks.iter_mut().zip(&WOKEN) {

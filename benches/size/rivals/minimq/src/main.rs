@@ -43,8 +43,7 @@ async fn application() -> Option<()> {
     let options = ConfigBuilder::new(Buffers::new(received, out)).client_id(world::CLIENT).ok()?;
     let mut session = Session::new(options.keepalive_interval(world::KEEP_ALIVE).will(will).ok()?);
     let mut connection = session.connect(Wire).await.ok()?;
-    let filter = TopicFilter::new(world::FILTER)
-        .options(SubscriptionOptions::default().maximum_qos(QoS::AtLeastOnce));
+    let filter = TopicFilter::new(world::FILTER).options(SubscriptionOptions::default().maximum_qos(QoS::AtLeastOnce));
     let subscribe = connection.subscribe(&[filter], &[]).await.ok()?;
     while connection.is_pending(&subscribe) {
         connection.poll().await.ok()?;

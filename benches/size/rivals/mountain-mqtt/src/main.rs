@@ -78,8 +78,7 @@ static mut PACKETS: [u8; world::PACKETS] = [0; world::PACKETS];
 async fn application() -> Option<()> {
     // SAFETY: this runs once.
     let buffer = unsafe { &mut *&raw mut PACKETS };
-    let mut client =
-        ClientNoQueue::new(ConnectionEmbedded::new(Wire), buffer, DelayEmbedded::new(Wait), 5_000, Take);
+    let mut client = ClientNoQueue::new(ConnectionEmbedded::new(Wire), buffer, DelayEmbedded::new(Wait), 5_000, Take);
     let will = Will::<0>::new(QualityOfService::Qos1, true, world::TOPIC, world::WILL, Vec::new());
     client.connect_with_will(&ConnectionSettings::unauthenticated(world::CLIENT), Some(will)).await.ok()?;
     client.subscribe(world::FILTER, QualityOfService::Qos1).await.ok()?;

@@ -44,7 +44,7 @@ impl TcpConnect for Network {
     type Error = Infallible;
     type Connection<'a> = Wire;
 
-    async fn connect<'a>(&'a self, _: SocketAddr) -> Result<Wire, Infallible> {
+    async fn connect(&self, _: SocketAddr) -> Result<Wire, Infallible> {
         Ok(Wire)
     }
 }

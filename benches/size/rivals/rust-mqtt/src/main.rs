@@ -9,11 +9,11 @@ use core::pin::pin;
 use embedded_io_async::{ErrorType, Read, Write};
 use rust_mqtt::Bytes;
 use rust_mqtt::buffer::BumpBuffer;
+use rust_mqtt::client::Client;
 use rust_mqtt::client::event::Event;
 use rust_mqtt::client::options::{
     ConnectOptions, PublicationOptions, SubscriptionOptions, TopicReference, WillOptions,
 };
-use rust_mqtt::client::Client;
 use rust_mqtt::config::KeepAlive;
 use rust_mqtt::types::{MqttBinary, MqttString, TopicFilter, TopicName};
 use world::World;
@@ -54,7 +54,8 @@ async fn application() -> Option<()> {
     // SAFETY: this runs once.
     let mut buffer = BumpBuffer::new(unsafe { &mut *&raw mut PACKETS });
     let mut client = Mqtt::new(&mut buffer);
-    let will = WillOptions::new(name(world::TOPIC)?, MqttBinary::from_slice(world::WILL).ok()?).at_least_once().retain();
+    let will =
+        WillOptions::new(name(world::TOPIC)?, MqttBinary::from_slice(world::WILL).ok()?).at_least_once().retain();
     let keep_alive = KeepAlive::Seconds(core::num::NonZero::new(world::KEEP_ALIVE)?);
     let options = ConnectOptions::new().clean_start().keep_alive(keep_alive).will(will);
     client.connect(Wire, &options, Some(MqttString::from_str(world::CLIENT).ok()?)).await.ok()?;
