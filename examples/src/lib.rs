@@ -3,6 +3,7 @@
 
 mod arguments;
 mod config;
+mod connection;
 mod interrupt;
 mod presence;
 mod process;
@@ -16,6 +17,7 @@ use mqtt_std::Client;
 
 pub use arguments::Arguments;
 pub use config::read_config;
+pub use connection::tell_status;
 pub use interrupt::Interrupt;
 pub use presence::Presence;
 pub use process::{Finished, Process, run_to_end};

@@ -4,5 +4,6 @@
 //! starts a broker of its own: where there is no Mosquitto the tests say so and pass, unless `MQTT_TEST_MOSQUITTO=required`.
 
 mod commands;
+mod metrics;
 mod service;
 mod support;
