@@ -125,7 +125,7 @@ pub use error::{Error, InvalidUrl, ProviderError};
 pub use message::Message;
 pub use mqtt_core::{
     Backoff, CleanStart, ConnectionError, ErrorClass, Fallback, Loss, Outcome, Properties, Property, ProtocolVersion,
-    QoS, ReasonCode, RetainHandling, ServerLimits, TopicAliasUse, UsageError,
+    QoS, ReasonCode, RetainHandling, ServerLimits, TopicAliasUse, TopicFilter, TopicName, UsageError,
 };
 pub use options::{
     Credentials, CredentialsError, CredentialsProvider, CredentialsRequest, FetchingCredentials, IntoOptions, Options,

@@ -131,6 +131,12 @@ impl Mosquitto {
         assert!(log.wait_for(text), "mosquitto does not say {text:?}:\n{}", log.text());
     }
 
+    /// What it has said so far.
+    #[allow(dead_code)] // what other suites need
+    pub(crate) fn log(&self) -> String {
+        self.process.as_ref().expect("it runs").log.text()
+    }
+
     /// Stops, and tells how many lines of what the last process said have this text.
     pub(crate) fn count_at_end(&mut self, text: &str) -> usize {
         self.stop();

@@ -1,0 +1,94 @@
+//! One of the two brokers.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use mqtt_examples::Result;
+use mqtt_std::{Backoff, Client, Options, QoS, Status};
+
+use crate::ledger::Ledger;
+
+/// A client, and what the bridge knows of its broker.
+pub struct Side {
+    pub name: &'static str,
+    pub client: Client,
+    /// What it is asked for.
+    pub filters: Vec<String>,
+    /// The bridge's own name, by which it knows what it has published.
+    pub bridge: String,
+    can: OnceLock<Can>,
+    passed_on: Mutex<Ledger>,
+}
+
+/// What the broker can do.
+#[derive(Clone, Copy)]
+pub struct Can {
+    /// It speaks 5.0.
+    pub v5: bool,
+    pub qos: QoS,
+    pub retain: bool,
+}
+
+impl Side {
+    pub fn start(
+        name: &'static str,
+        options: Options,
+        store: &Path,
+        bridge: &str,
+        filters: Vec<String>,
+    ) -> Result<Arc<Self>> {
+        std::fs::create_dir_all(store)?;
+        let passed_on = Mutex::new(Ledger::open(store.join(name).with_extension("passed"))?);
+        let options = options
+            .client_identifier(format!("{bridge}-{name}"))
+            .session_expiry_interval(u32::MAX)
+            .in_flight(u16::MAX)
+            .backoff(Backoff::new().minimum(100).maximum(10_000))
+            .file_store(store.join(name));
+        let client = Client::connect_retrying(options)?;
+        let bridge = bridge.to_owned();
+        Ok(Arc::new(Self { name, client, filters, bridge, can: OnceLock::new(), passed_on }))
+    }
+
+    /// Says how the connection is, until the client gives up.
+    pub async fn watch(self: Arc<Self>) -> Result<()> {
+        let mut status = self.client.status();
+        loop {
+            match &*status.borrow_and_update() {
+                Status::Connected { version, session_present, .. } => {
+                    println!("{} connected, {version:?}, session present: {session_present}", self.name);
+                }
+                Status::Waiting { error, .. } => println!("{} is away: {error}", self.name),
+                Status::Closed { error: Some(error), .. } => return Err(format!("{}: {error}", self.name).into()),
+                _ => {}
+            }
+            if status.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until it is known what the broker can do: from the first connection on.
+    pub async fn can(&self) -> Result<Can> {
+        if let Some(can) = self.can.get() {
+            return Ok(*can);
+        }
+        let mut status = self.client.status();
+        let connected = status.wait_for(Status::is_connected).await.map_err(|_| "the client has ended")?;
+        let Status::Connected { version, accepted, .. } = &*connected else { return Err("not connected".into()) };
+        let limits = &accepted.limits;
+        let can = Can { v5: version.is_v5(), qos: limits.maximum_qos, retain: limits.retain_available };
+        Ok(*self.can.get_or_init(|| can))
+    }
+
+    /// The messages of this side that the other one has.
+    pub fn passed_on(&self) -> MutexGuard<'_, Ledger> {
+        self.passed_on.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub async fn end(&self) -> Result<()> {
+        self.client.shutdown(Duration::from_secs(1)).await?;
+        Ok(())
+    }
+}
