@@ -32,6 +32,8 @@ pub enum Error {
     },
     /// The connection was lost in the middle of a streamed message; it comes again as a new one at QoS 1 and 2.
     Aborted,
+    /// It did not happen in time.
+    Timeout,
     /// The client has been shut down.
     Closed,
 }
@@ -49,6 +51,7 @@ impl fmt::Display for Error {
             Self::NotDelivered(_) => f.write_str("not delivered"),
             Self::BufferTooSmall { needed } => write!(f, "lent buffer is too small: {needed} bytes needed"),
             Self::Aborted => f.write_str("connection was lost in the middle of a message"),
+            Self::Timeout => f.write_str("not in time"),
             Self::Closed => f.write_str("client is closed"),
         }
     }

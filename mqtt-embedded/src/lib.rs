@@ -10,6 +10,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod blocking;
 mod client;
 mod clock;
 mod durable;

@@ -8,6 +8,7 @@
     clippy::std_instead_of_core
 )]
 
+mod blocking;
 mod connecting;
 mod flash;
 mod messages;

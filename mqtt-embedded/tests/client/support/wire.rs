@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
+use embedded_io_async::{ErrorKind, ErrorType, Read, ReadReady, Write};
 use mqtt_embedded::{Connect, Shared};
 
 #[derive(Default)]
@@ -183,5 +183,36 @@ impl Write for Closing {
 
     async fn flush(&mut self) -> Result<(), ErrorKind> {
         Ok(())
+    }
+}
+
+impl ReadReady for Closing {
+    fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+        let reads = self.0.reads.borrow();
+        Ok(reads.closed || !reads.bytes.is_empty())
+    }
+}
+
+impl embedded_io::Read for Closing {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        at_once(self.0.read(buf))
+    }
+}
+
+impl embedded_io::Write for Closing {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        at_once(self.0.write(buf))
+    }
+
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+/// Where nobody else moves, what does not end at once never does.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match std::pin::pin!(future).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it blocks for ever"),
     }
 }
