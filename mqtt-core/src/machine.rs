@@ -84,6 +84,11 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
         self.connection.has_room_for(&self.session, input)
     }
 
+    /// [`Connection::pass_over_rest`].
+    pub const fn pass_over_rest(&mut self) {
+        self.connection.pass_over_rest();
+    }
+
     /// [`Connection::bytes_received`].
     pub fn bytes_received(&mut self, now: Instant) {
         self.connection.bytes_received(now);

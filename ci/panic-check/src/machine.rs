@@ -68,6 +68,7 @@ where
     call(Machine::<S, A, L>::reauthenticate);
     call(Machine::<S, A, L>::disconnect);
     call(Machine::<S, A, L>::source_failed);
+    call(Machine::<S, A, L>::pass_over_rest);
     call(Machine::<S, A, L>::forget_source);
     call(Machine::<S, A, L>::transport_lost);
     call(Machine::<S, A, L>::cancel);
@@ -127,6 +128,7 @@ where
     call(Connection::<A>::fail_framing);
     call(Connection::<A>::transport_lost);
     call(Connection::<A>::source_failed::<S>);
+    call(Connection::<A>::pass_over_rest);
     call(Connection::<A>::connect::<S>);
     call(Connection::<A>::authenticate);
     call(Connection::<A>::reauthenticate);

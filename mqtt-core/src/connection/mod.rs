@@ -304,6 +304,12 @@ impl<A: Aliases> Connection<A> {
         self.fail(ConnectionError::Decode(error))
     }
 
+    /// The rest of the message that arrives in parts is not given to [`receive`](Self::receive): nobody takes it. It is not
+    /// acknowledged, and at QoS 1 and 2 the Server sends it again on another connection.
+    pub const fn pass_over_rest(&mut self) {
+        self.inbound = Maybe::None;
+    }
+
     /// A source of a payload ended early or failed: the packet cannot be finished, so the connection is over. The message
     /// alone fails, with [`Outcome::SourceFailed`](crate::Outcome::SourceFailed), and is not tried again; at QoS 0 there is
     /// no `packet_identifier`.

@@ -156,6 +156,27 @@ fn a_large_message_counts_against_receive_maximum() {
 }
 
 #[test]
+fn the_rest_of_a_message_may_be_passed_over_and_comes_again() {
+    for version in any_version() {
+        for qos in [1, 2] {
+            let mut pair = streaming(version);
+            let packet = pair.message_bytes(qos, 7, false, &LARGE);
+            assert_eq!(pair.deliver(&packet[..1_000])[0], format!("Begins q{qos} t 3000"));
+            pair.machine.pass_over_rest();
+            // What is behind it is read, another large message too.
+            pair.receive_buffer(512);
+            let other = pair.message_bytes(0, 0, false, &LARGE);
+            assert_eq!(pair.deliver(&other)[0], "Begins q0 t 3000");
+            assert!(pair.sent().is_empty(), "it is not acknowledged");
+            pair.connect(&options(version).streaming(true));
+            pair.connack(true, &[]);
+            let again = pair.message_bytes(qos, 7, true, &LARGE);
+            assert_eq!(bytes_of(&pair.deliver(&again)), 3_000);
+        }
+    }
+}
+
+#[test]
 fn a_large_message_may_stand_under_an_alias() {
     let mut pair = streaming(ProtocolVersion::V5_0);
     pair.message_to(Some("long/name"), &[Property::TopicAlias(1)]);
