@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mqtt_examples::Result;
+use mqtt_examples::{Result, check_level};
 use mqtt_std::transport::Server;
 use mqtt_std::{Options, Overflow, ProtocolVersion};
 use serde::Deserialize;
@@ -70,9 +70,7 @@ impl Config {
     pub fn server(&self) -> Result<String> {
         let name = self.server.clone().or_else(sysinfo::System::host_name);
         let name = name.ok_or("this machine has no name: say server = \"...\"")?;
-        if name.is_empty() || name.contains(['/', '+', '#', '\0']) {
-            return Err(format!("server: {name:?} is no level of a topic").into());
-        }
+        check_level(&name)?;
         Ok(name)
     }
 }

@@ -10,7 +10,7 @@ mod process;
 mod rate;
 
 use std::error::Error;
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
 use mqtt_std::Client;
@@ -30,7 +30,7 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs a program. Its error is one line on stderr and exit status 1.
-pub fn run(program: impl Future<Output = Result<()>>) -> ExitCode {
+pub fn run<T: Termination>(program: impl Future<Output = Result<T>>) -> ExitCode {
     let ended = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
         let ended = runtime.block_on(program);
         // What blocks a thread (a file, a name that is looked up) does not keep the program.
@@ -38,12 +38,23 @@ pub fn run(program: impl Future<Output = Result<()>>) -> ExitCode {
         ended
     });
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status.report(),
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Makes sure that a name can be a level of a topic.
+///
+/// # Errors
+/// It is empty, or has `/`, `+`, `#` or a null character.
+pub fn check_level(name: &str) -> Result<()> {
+    if name.is_empty() || name.contains(['/', '+', '#', '\0']) {
+        return Err(format!("{name:?} is no level of a topic").into());
+    }
+    Ok(())
 }
 
 /// The text without what a terminal would obey, or would show as something else.

@@ -5,6 +5,8 @@
 
 mod bridge;
 mod commands;
+mod jobs;
+mod logins;
 mod metrics;
 mod service;
 mod support;

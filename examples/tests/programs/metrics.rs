@@ -180,7 +180,7 @@ fn a_configuration_that_is_not_one_is_an_error() {
     let good = config(1, "5.0");
     for (text, said) in [
         (good.replace("port = 1\n", "port = 99999\n"), "metrics.toml:5: "),
-        (good.replace("\"cellar\"", "\"cellar/#\""), "server: \"cellar/#\" is no level of a topic"),
+        (good.replace("\"cellar\"", "\"cellar/#\""), "\"cellar/#\" is no level of a topic"),
         (good.replace("\"metrics\"", "\"metrics/#\""), "wildcard"),
         (good.replace("0.3", "-1"), "interval: "),
         (good.replace("[health]", "password_file = \"/nowhere/at-all\"\n[health]"), "/nowhere/at-all: "),
