@@ -77,13 +77,12 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Client<'a, M, C, P> {
     /// Waits until the connection stands as `wanted` says. May be dropped.
     pub async fn wait_for(&self, wanted: impl Fn(Status) -> bool) -> Status {
         poll_fn(|cx| {
-            self.resources.with(|state, _| {
-                if wanted(state.status) {
-                    return Poll::Ready(state.status);
-                }
-                state.wait(cx.waker());
-                Poll::Pending
-            })
+            // The closure is somebody else's code: it does not run under the lock.
+            let status = self.resources.with(|state, _| {
+                let _: Poll<()> = state.wait(cx.waker());
+                state.status
+            });
+            if wanted(status) { Poll::Ready(status) } else { Poll::Pending }
         })
         .await
     }
@@ -99,10 +98,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Client<'a, M, C, P> {
     ///
     /// Dropped half-way, the client ends all the same.
     pub async fn shutdown(&self, milliseconds: u32) {
-        self.resources.with(|state, now| {
-            state.shutdown.get_or_insert(now.plus_millis(u64::from(milliseconds)));
-            state.wake_runner();
-        });
+        self.resources.with(|state, now| state.shut_down(now, milliseconds));
         self.wait_for(|status| status == Status::Closed).await;
     }
 }

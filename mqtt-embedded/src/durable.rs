@@ -85,31 +85,23 @@ impl<P: Capacities> State<P> {
         out: &mut [u8],
     ) -> Poll<(RecordTicket, usize)> {
         // Those of messages first: they have the lower numbers.
-        let found = self.inbox.parts().find(|entry| entry.record.is_some());
+        let found = self.inbox.parts().find(|entry| entry.record.is_some() && !entry.unrecorded);
         let next = found.and_then(|(_, entry, bytes)| Some((entry.record?, encode(entry, bytes, out))));
         let next = next.or_else(|| {
             let (ticket, record) = self.machine.poll_record(now)?;
             Some((ticket, record.encode(out).unwrap_or(0)))
         });
-        if let Some(ticket) = *failed {
-            if self.machine.record_failed(ticket) != Err(UsageError::RecordPending) {
-                *failed = None;
-                self.resolve_outcomes();
-                self.wake_runner();
-            }
-        }
+        self.report_failures(failed);
         if let Some(next) = next {
             self.wake_handles();
-            self.writer.wake();
-            self.reader.wake();
+            self.wake_runner();
             return Poll::Ready(next);
         }
         self.settle_all();
         if let Some((ticket, record)) = self.machine.poll_record(now) {
             return Poll::Ready((ticket, record.encode(out).unwrap_or(0)));
         }
-        self.store.register(cx.waker());
-        Poll::Pending
+        self.wait_as_runner(cx.waker())
     }
 
     /// What became of a record.
@@ -122,17 +114,40 @@ impl<P: Capacities> State<P> {
                 }
             });
         } else {
-            // The message counts as not received.
-            if let Some((index, ..)) = self.inbox.parts().find(|entry| entry.record == Some(ticket)) {
-                self.inbox.parts().remove(index);
-            }
-            if self.machine.record_failed(ticket) == Err(UsageError::RecordPending) {
+            let mut of_message = false;
+            self.inbox.parts().each(|entry, _| {
+                if entry.record == Some(ticket) {
+                    entry.unrecorded = true;
+                    of_message = true;
+                }
+            });
+            if !of_message {
                 *failed = Some(ticket);
             }
+            self.report_failures(failed);
         }
         self.resolve_outcomes();
         self.wake_runner();
         self.wake_handles();
+    }
+
+    /// Tells the machine of records that could not be written. While another one is in the way they wait: one of the machine's own
+    /// in `failed`, since the next of these is what is in the way, and those of messages in the inbox.
+    fn report_failures(&mut self, failed: &mut Option<RecordTicket>) {
+        loop {
+            let found = self.inbox.parts().find(|entry| entry.unrecorded);
+            let message = found.and_then(|(index, entry, _)| Some((index, entry.record?)));
+            let Some(ticket) = failed.or(message.map(|(_, ticket)| ticket)) else { return };
+            if let Err(UsageError::RecordPending) = self.machine.record_failed(ticket) {
+                return;
+            }
+            if failed.take().is_none() {
+                // The message counts as not received.
+                message.iter().for_each(|(index, _)| self.inbox.parts().remove(*index));
+            }
+            self.resolve_outcomes();
+            self.wake_runner();
+        }
     }
 }
 

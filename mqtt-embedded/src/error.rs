@@ -81,6 +81,7 @@ impl From<InvalidTopicFilter> for Error {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
+#[repr(u8)] // the first one is zero: memory that begins empty takes no flash
 pub enum Failure {
     /// The transport could not be made, or has failed.
     Transport,

@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) acknowledgement: Option<Acknowledgement>,
     /// Its record, until that is durable: nobody gets it before.
     pub(crate) record: Option<RecordTicket>,
+    /// That could not be written, and the machine is still to be told.
+    pub(crate) unrecorded: bool,
     /// It comes again from its record.
     pub(crate) again: bool,
     /// Nobody has subscribed to it since.
@@ -53,6 +55,7 @@ impl Entry {
         handed: 0,
         acknowledgement: None,
         record: None,
+        unrecorded: false,
         again: false,
         unclaimed: false,
     };

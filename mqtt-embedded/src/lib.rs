@@ -18,6 +18,7 @@ mod error;
 #[cfg(feature = "flash")]
 mod flash;
 mod inbox;
+mod moment;
 mod options;
 mod publish;
 mod receipts;

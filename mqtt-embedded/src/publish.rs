@@ -70,10 +70,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Publish<'a, '_, M, C, P> {
         let receipt = poll_fn(|cx| {
             self.resources.with(|state, now| match state.publish(now, &self.request, self.body) {
                 Ok(Some(receipt)) => Poll::Ready(Ok(Receipt::new(self.resources, receipt))),
-                Ok(None) => {
-                    state.wait(cx.waker());
-                    Poll::Pending
-                }
+                Ok(None) => state.wait(cx.waker()),
                 Err(error) => Poll::Ready(Err(error)),
             })
         })

@@ -6,7 +6,7 @@
 use core::convert::Infallible;
 use core::fmt;
 use core::future::{Future, poll_fn};
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
@@ -20,8 +20,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::publish::{Publish, Receipt};
 use crate::resources::{Capacities, Resources};
-use crate::runner::{Either, either};
-use crate::state::{State, packet_len};
+use crate::state::{State, copy, packet_len};
 
 /// A payload that can be read again from its start, for a message that is sent again after a reconnect.
 ///
@@ -192,10 +191,7 @@ impl<M: RawMutex, C: Clock, P: Capacities, S: PayloadSource> Publish<'_, '_, M, 
                 Ok(Some(Accepted { place, turn })) => {
                     Poll::Ready(Ok(Owner { receipt: Receipt::new(resources, place), turn }))
                 }
-                Ok(None) => {
-                    state.wait(cx.waker());
-                    Poll::Pending
-                }
+                Ok(None) => state.wait(cx.waker()),
                 Err(error) => Poll::Ready(Err(error)),
             })
         })
@@ -253,6 +249,24 @@ impl<M: RawMutex, C: Clock, P: Capacities> Drop for Owner<'_, M, C, P> {
             self.receipt.resources().with(|state, _| state.leave_source(place, self.turn));
         }
     }
+}
+
+/// What ended first.
+enum Either<A, B> {
+    First(A),
+    Second(B),
+}
+
+/// Polls both until one ends, the first one first.
+async fn either<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> Either<A, B> {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    poll_fn(|cx| {
+        if let Poll::Ready(value) = first.as_mut().poll(cx) {
+            return Poll::Ready(Either::First(value));
+        }
+        second.as_mut().poll(cx).map(Either::Second)
+    })
+    .await
 }
 
 /// Why a payload was not given whole.
@@ -397,8 +411,7 @@ impl<P: Capacities> State<P> {
         if !self.is_turn(turn) {
             return Poll::Ready(());
         }
-        self.wait(cx.waker());
-        Poll::Pending
+        self.wait(cx.waker())
     }
 
     /// Takes as much of a payload as there is room for.
@@ -407,10 +420,9 @@ impl<P: Capacities> State<P> {
             return Poll::Ready(Err(Cut::Lost));
         }
         let room = self.queue.as_mut().get_mut(self.queued..).unwrap_or_default();
-        let taken = crate::state::copy(bytes, room);
+        let taken = copy(bytes, room);
         if taken == 0 {
-            self.wait(cx.waker());
-            return Poll::Pending;
+            return self.wait(cx.waker());
         }
         self.queued = self.queued.saturating_add(taken);
         self.inflow.left = self.inflow.left.saturating_sub(taken as u32);

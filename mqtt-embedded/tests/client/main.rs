@@ -13,5 +13,6 @@ mod connecting;
 mod flash;
 mod messages;
 mod sources;
+mod store;
 mod support;
 mod tls;

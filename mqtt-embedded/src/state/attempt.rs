@@ -1,0 +1,202 @@
+//! One connection after another: how far an attempt is, what time demands, how it ends.
+
+use core::task::{Context, Poll};
+
+use mqtt_core::{Acknowledge, Attempt, ConnectionError, ErrorClass, Instant, ProtocolVersion};
+
+use super::{Outgoing, State, Status};
+use crate::error::Failure;
+use crate::moment::Moment;
+use crate::options::Options;
+use crate::resources::Capacities;
+
+/// How long a DISCONNECT may take to leave, in milliseconds.
+const LAST_WORDS: u64 = 500;
+
+/// How far an attempt is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stage {
+    /// Nothing is under way.
+    Away,
+    /// A transport is being made.
+    Dialling,
+    /// CONNECT is on its way, or was.
+    Linked,
+    /// Only the transport is still to be closed.
+    Leaving,
+}
+
+/// What the runner does next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Turn {
+    /// It connects.
+    Connect,
+    /// It waits until it may.
+    Wait,
+    /// It ends.
+    End(Result<(), Failure>),
+}
+
+/// What is remembered from one attempt to the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempts {
+    version: ProtocolVersion,
+    /// The number of the last one that failed since a connection was stable.
+    failed: Option<u32>,
+}
+
+impl Attempts {
+    /// What is spoken in this one.
+    pub(crate) const fn version(&self) -> ProtocolVersion {
+        self.version
+    }
+}
+
+impl<P: Capacities> State<P> {
+    /// A runner begins.
+    pub(crate) fn begin(&mut self, options: &Options<'_>) -> Result<Attempts, Failure> {
+        if self.loading {
+            return Err(Failure::Store);
+        }
+        self.patience = options.stall_timeout;
+        // One that was dropped before has left its connection behind.
+        self.stage = Stage::Away;
+        self.stage_until = Moment::NONE;
+        self.transport_lost();
+        Ok(Attempts { version: options.connect.version, failed: None })
+    }
+
+    /// What there was is over: an attempt, or the wait before one.
+    pub(crate) fn turn(&mut self, now: Instant, options: &Options<'_>, attempts: &mut Attempts, random: u64) -> Turn {
+        if self.stage == Stage::Away {
+            if self.is_to_end(now) {
+                return self.close(Ok(()));
+            }
+            self.enter(Stage::Dialling, now, u64::from(options.connect_timeout));
+            self.end = Err(Failure::ConnectTimeout);
+            self.set_status(Status::Connecting);
+            return Turn::Connect;
+        }
+        let linked = self.stage != Stage::Dialling;
+        let stood = self.connected_at.get().map(|since| now.millis_since(since));
+        self.connected_at = Moment::NONE;
+        self.transport_lost();
+        self.enter(Stage::Away, now, 0);
+        let Err(failure) = self.end else { return self.close(Ok(())) };
+        let refused = match failure {
+            Failure::Connection(ConnectionError::Refused(reason)) => Some(Attempt::Refused(reason)),
+            Failure::ConnectionLost | Failure::Transport if linked && stood.is_none() => {
+                Some(Attempt::ClosedWithoutConnack)
+            }
+            _ => None,
+        };
+        if let Some(other) = refused.and_then(|it| options.fallback.next_version(attempts.version, it)) {
+            attempts.version = other;
+            return Turn::Wait;
+        }
+        let number = attempts.failed.map_or(0, |failed| options.backoff.next_attempt(failed, stood.unwrap_or(0)));
+        attempts.failed = Some(number);
+        let Some(delay) = options.backoff.delay(class(failure), number, random) else {
+            return self.close(Err(failure));
+        };
+        self.enter(Stage::Away, now, u64::from(delay));
+        self.set_status(Status::Waiting(failure));
+        Turn::Wait
+    }
+
+    /// The end: every wait resolves.
+    fn close(&mut self, end: Result<(), Failure>) -> Turn {
+        self.machine.session.end();
+        self.resolve_outcomes();
+        self.set_status(Status::Closed);
+        Turn::End(end)
+    }
+
+    fn enter(&mut self, stage: Stage, now: Instant, milliseconds: u64) {
+        self.stage = stage;
+        self.stage_until = Moment::at(now.plus_millis(milliseconds));
+    }
+
+    /// Tells whether the client is shut down, where nothing can be sent any more.
+    pub(super) fn is_to_end(&self, now: Instant) -> bool {
+        self.shutdown != Moment::NONE && (self.shutdown.is_past(now) || self.is_drained())
+    }
+
+    /// There is a transport: CONNECT is the first to go out, as this version and this memory have it.
+    pub(crate) fn connect(
+        &mut self,
+        now: Instant,
+        options: &Options<'_>,
+        attempts: &Attempts,
+        capacity: usize,
+        outgoing: &mut Outgoing<'_>,
+    ) -> Result<(), Failure> {
+        let mut connect = options.connect.acknowledge(Acknowledge::ByApplication);
+        if !connect.streaming && connect.maximum_packet_size.is_none() {
+            connect.maximum_packet_size = u32::try_from(capacity).ok();
+        }
+        let connect = connect.for_version(attempts.version).0;
+        outgoing.session_ends = connect.session_expiry_interval != 0 && !connect.keep_session;
+        outgoing.len = self.machine.connect(now, &connect, outgoing.out).map_err(Failure::Usage)?;
+        self.stage = Stage::Linked;
+        self.stage_until = Moment::NONE;
+        Ok(())
+    }
+
+    /// Nothing more is read or written. Tells whether there is something that is still to leave.
+    pub(crate) fn leave(&mut self, now: Instant, end: Result<(), Failure>) -> bool {
+        self.end = end;
+        self.enter(Stage::Leaving, now, LAST_WORDS);
+        matches!(end, Ok(()) | Err(Failure::Connection(_)))
+    }
+
+    /// The attempt has failed before there was a connection.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        self.end = Err(failure);
+    }
+
+    /// Does what time demands. `true`: what the runner is at is over; `false`: it has another moment to sleep for.
+    pub(crate) fn poll_time(&mut self, cx: &Context<'_>, now: Instant, slept_for: &mut Moment) -> Poll<bool> {
+        // What this finds the writer tells, who is asked next.
+        let _ = self.machine.handle_timeout(now);
+        self.expire_early(now);
+        match (self.stage, self.machine.connection.failure()) {
+            (Stage::Away | Stage::Dialling, _) if self.is_to_end(now) => {
+                self.end = Ok(());
+                return Poll::Ready(true);
+            }
+            (Stage::Linked, Some(failure)) if self.stage_until == Moment::NONE => {
+                self.end = if self.shutdown == Moment::NONE { Err(Failure::Connection(failure)) } else { Ok(()) };
+                self.enter(Stage::Linked, now, LAST_WORDS);
+            }
+            _ => {}
+        }
+        if self.stage_until.is_past(now) {
+            return Poll::Ready(true);
+        }
+        let machine = self.machine.poll_timeout().map_or(Moment::NONE, Moment::at);
+        let mut next = Moment::NONE;
+        for moment in [machine, self.stage_until, self.shutdown, self.early_until, self.stalled_until] {
+            if moment.is_ahead(now) {
+                next = next.earlier(moment);
+            }
+        }
+        if next != *slept_for {
+            *slept_for = next;
+            return Poll::Ready(false);
+        }
+        self.wait_as_runner(cx.waker())
+    }
+}
+
+const fn class(failure: Failure) -> ErrorClass {
+    match failure {
+        Failure::Connection(error) => ErrorClass::of_error(error),
+        Failure::Usage(_) | Failure::Store => ErrorClass::Stop,
+        Failure::Transport
+        | Failure::Handshake
+        | Failure::ConnectTimeout
+        | Failure::ConnectionLost
+        | Failure::SlowConsumer => ErrorClass::Retry,
+    }
+}

@@ -1,0 +1,287 @@
+//! The way in: from what framing found to the inbox, and from there to the reader.
+
+use core::task::{Context, Poll};
+
+use mqtt_core::{
+    Acknowledgement, DecodeError, Event, Input, Instant, Machine, Message, QoS, ReasonCode, ReceiveError, UsageError,
+};
+
+use super::{State, Status};
+use crate::error::Error;
+use crate::inbox::{Entry, Kind, Messages as _};
+use crate::moment::Moment;
+use crate::receipts;
+use crate::resources::Capacities;
+use crate::routes::{RouteList as _, bit};
+
+impl<P: Capacities> State<P> {
+    /// Gives what framing found to the machine, once there is room for it; ready: look for more. `heard`: bytes have come.
+    ///
+    /// What has no room in time is passed over. After a failure nothing more is taken: what was found is dropped with the transport.
+    pub(crate) fn poll_take(
+        &mut self,
+        cx: &Context<'_>,
+        now: Instant,
+        found: &Result<Option<Input<'_>>, DecodeError>,
+        heard: &mut bool,
+    ) -> Poll<()> {
+        if core::mem::take(heard) {
+            self.machine.bytes_received(now);
+        }
+        if let Err(error) = *found {
+            self.machine.connection.fail_framing(error);
+            self.wake_runner();
+        }
+        if self.machine.connection.failure().is_some() {
+            return self.wait_as_runner(cx.waker());
+        }
+        let Ok(Some(input)) = found else { return Poll::Ready(()) };
+        if let Input::PublishPayload { last, .. } = *input {
+            if self.passing_over {
+                self.passing_over = !last;
+                return Poll::Ready(());
+            }
+        }
+        // The Server keeps it until it is acknowledged.
+        let keeps = matches!(input.message_qos(), Some(QoS::AtLeastOnce | QoS::ExactlyOnce));
+        if !(keeps && self.overflowed) {
+            let room = self.has_room_for(input);
+            if !room && !self.stalled_until.is_past(now) {
+                self.stall(now);
+                return self.wait_as_runner(cx.waker());
+            }
+            self.overflowed |= keeps && !room;
+        }
+        if keeps && self.overflowed {
+            self.passing_over = matches!(input, Input::PublishHead { .. });
+        } else if !self.receive(now, input) {
+            return self.wait_as_runner(cx.waker());
+        }
+        if self.stalled_until != Moment::NONE {
+            self.stalled_until = Moment::NONE;
+            self.machine.set_reading(now, true);
+        }
+        Poll::Ready(())
+    }
+
+    /// Nothing more is read until there is room, for a while.
+    fn stall(&mut self, now: Instant) {
+        if self.stalled_until == Moment::NONE {
+            // Where an acknowledgement may be behind it that somebody waits for before he reads on, that is sooner.
+            let awaited = self.machine.session.outgoing_len() > 0;
+            let patience = if awaited { self.patience / 10 } else { self.patience };
+            self.stalled_until = Moment::at(now.plus_millis(u64::from(patience)));
+            self.machine.set_reading(now, false);
+            self.wake_runner();
+        }
+    }
+
+    /// Tells whether what arrives next can be taken now: a message finds room in the inbox.
+    fn has_room_for(&mut self, input: &Input<'_>) -> bool {
+        let len = match input {
+            Input::Packet(_) if input.message_qos().is_none() => return true,
+            Input::Packet(packet) => packet.len(),
+            Input::PublishHead { head, .. } => head.len(),
+            Input::PublishPayload { bytes, .. } if cfg!(feature = "streaming") && self.streaming != 0 => bytes.len(),
+            Input::PublishPayload { .. } => return true,
+        };
+        let inbox = self.inbox.parts();
+        (inbox.has_room(len) || !inbox.could_hold(len)) && self.machine.has_room_for(input)
+    }
+
+    /// Tells whether everything was taken that was received before one was passed over.
+    pub(super) fn is_to_begin_anew(&mut self) -> bool {
+        self.overflowed && self.inbox.parts().is_empty()
+    }
+
+    /// Gives what was found to the machine. `false`: the same again later.
+    fn receive(&mut self, now: Instant, input: &Input<'_>) -> bool {
+        let Machine { connection, session, subscriptions } = &mut self.machine;
+        let statistics = &mut self.statistics;
+        let (mut arrived, mut unrecorded) = (None, None);
+        match connection.receive(session, subscriptions, now, *input) {
+            Ok(Some(Event::Message(message))) => {
+                statistics.received = statistics.received.wrapping_add(1);
+                let readers = subscriptions.matching(message.topic);
+                let early = readers == 0 && self.early_until.is_ahead(now);
+                let mut entry = entry(Kind::Message, &message, readers, message.payload);
+                entry.unclaimed = early && message.acknowledgement.is_some();
+                arrived = Some(self.inbox.parts().offer(entry, pieces(&message), statistics));
+            }
+            Ok(Some(Event::MessageBegins { message, payload_len })) if cfg!(feature = "streaming") => {
+                statistics.received = statistics.received.wrapping_add(1);
+                let readers = subscriptions.matching(message.topic);
+                let entry = entry(Kind::Begins(payload_len), &message, readers, &[]);
+                let offered = self.inbox.parts().offer(entry, pieces(&message), statistics);
+                self.streaming = if offered.taken { readers } else { 0 };
+                self.aborted &= !readers;
+            }
+            Ok(Some(Event::Fragment(fragment))) if cfg!(feature = "streaming") => {
+                let entry = part(false, self.streaming, fragment, None);
+                let offered = self.inbox.parts().offer_part(entry, fragment);
+                self.streaming = if offered.taken { self.streaming } else { 0 };
+            }
+            Ok(Some(Event::MessageEnds { fragment, acknowledgement, record })) if cfg!(feature = "streaming") => {
+                unrecorded = record;
+                let entry = part(true, self.streaming, fragment, acknowledgement);
+                arrived = Some(self.inbox.parts().offer_part(entry, fragment));
+                self.streaming = 0;
+            }
+            Ok(Some(Event::Skipped { .. })) => statistics.skipped = statistics.skipped.wrapping_add(1),
+            Ok(Some(Event::Published { packet_identifier, reason_code, .. })) => {
+                receipts::resolve(self.receipts.as_mut(), packet_identifier, Ok(reason_code));
+            }
+            Ok(Some(Event::Subscribed { packet_identifier, reason_codes, .. })) => {
+                let first = reason_codes.iter().next().unwrap_or(ReasonCode::SUCCESS);
+                subscriptions.answer(packet_identifier, Ok(first));
+            }
+            Ok(Some(Event::Connected(connected))) => {
+                statistics.connections = statistics.connections.wrapping_add(1);
+                self.connected_at = Moment::at(now);
+                if connected.session_present && self.early_until == Moment::NONE {
+                    self.early_until = Moment::at(now.plus_millis(u64::from(self.patience)));
+                }
+                self.status = Status::Connected { session_present: connected.session_present };
+            }
+            Err(ReceiveError::NotReady) => return false,
+            // What ends the connection is found by the writer.
+            Ok(_) | Err(ReceiveError::Connection(_)) => {}
+        }
+        if let Some(token) = arrived.and_then(|offered| offered.acknowledge) {
+            let _ = self.machine.acknowledge(token, ReasonCode::SUCCESS);
+        }
+        if let Some(ticket) = unrecorded {
+            // A payload in parts is in no record.
+            self.machine.records_durable(ticket.number());
+        }
+        self.wake_runner();
+        self.wake_handles();
+        true
+    }
+
+    /// The next entry for a subscriber, copied into `buffer`.
+    pub(crate) fn poll_message(
+        &mut self,
+        cx: &Context<'_>,
+        route: u8,
+        (in_parts, by_hand): (bool, bool),
+        buffer: &mut [u8],
+    ) -> Poll<Result<Option<Entry>, Error>> {
+        let reader = bit(route);
+        let next = |entry: &Entry| entry.readers & !entry.handed & reader != 0 && entry.record.is_none();
+        let Some((index, entry, bytes)) = self.inbox.parts().find(next) else {
+            let aborted = self.aborted & reader != 0;
+            self.aborted &= !reader;
+            if aborted && in_parts {
+                return Poll::Ready(Err(Error::Aborted));
+            }
+            if self.is_closed() || self.machine.subscriptions.is_lost(route) {
+                return Poll::Ready(Ok(None));
+            }
+            return self.wait(cx.waker());
+        };
+        // Another message begins before the last part of this one came.
+        if in_parts && !matches!(entry.kind, Kind::Part { .. }) {
+            self.aborted &= !reader;
+            return Poll::Ready(Err(Error::Aborted));
+        }
+        if !in_parts && matches!(entry.kind, Kind::Part { .. }) {
+            // The rest of a message whose reader has lost interest.
+            self.take(index, reader);
+            return self.poll_message(cx, route, (in_parts, by_hand), buffer);
+        }
+        let Some(room) = buffer.get_mut(..bytes.len()) else {
+            return Poll::Ready(Err(Error::BufferTooSmall { needed: bytes.len() }));
+        };
+        room.copy_from_slice(bytes);
+        let entry = *entry;
+        if by_hand && entry.acknowledgement.is_some() {
+            self.inbox.parts().hand_over(index, reader);
+        } else {
+            self.take(index, reader);
+        }
+        Poll::Ready(Ok(Some(entry)))
+    }
+
+    /// A message that was handed over is acknowledged by its reader; `false`: it is not there any more.
+    pub(crate) fn acknowledge(&mut self, route: u8, token: Acknowledgement) -> bool {
+        let reader = bit(route);
+        let of_it = |entry: &Entry| entry.handed & entry.readers & reader != 0 && entry.acknowledgement == Some(token);
+        let Some((index, ..)) = self.inbox.parts().find(of_it) else { return false };
+        self.take(index, reader);
+        self.wake_handles();
+        true
+    }
+
+    /// These readers have taken an entry.
+    pub(super) fn take(&mut self, index: usize, readers: u32) {
+        if self.inbox.parts().take(index, readers) {
+            self.settle(index);
+        }
+        self.wake_runner();
+    }
+
+    /// Everybody has taken an entry: it is acknowledged, and gone. Where another record is in the way it waits for that.
+    pub(crate) fn settle(&mut self, index: usize) -> bool {
+        let Some(token) = self.inbox.parts().acknowledgement(index) else {
+            self.inbox.parts().remove(index);
+            return true;
+        };
+        // Stale: the connection is another one, and the Server sends it again or has forgotten it.
+        if let Err(UsageError::RecordPending) = self.machine.acknowledge(token, ReasonCode::SUCCESS) {
+            return false;
+        }
+        self.inbox.parts().remove(index);
+        self.wake_runner();
+        true
+    }
+
+    /// Acknowledges what everybody has taken and another record was in the way of.
+    pub(crate) fn settle_all(&mut self) {
+        let over = |entry: &Entry| entry.readers == 0 && !entry.unclaimed && entry.record.is_none();
+        while let Some((index, ..)) = self.inbox.parts().find(over) {
+            if !self.settle(index) {
+                return;
+            }
+        }
+    }
+
+    /// Gives up messages that nobody has subscribed to in time; those from records wait for ever.
+    pub(super) fn expire_early(&mut self, now: Instant) {
+        if !self.early_until.is_past(now) {
+            return;
+        }
+        let statistics = &mut self.statistics;
+        self.inbox.parts().each(|entry, _| {
+            if entry.unclaimed && !entry.again {
+                entry.unclaimed = false;
+                statistics.unrouted = statistics.unrouted.wrapping_add(1);
+            }
+        });
+        self.settle_all();
+    }
+}
+
+fn entry(kind: Kind, message: &Message<'_>, readers: u32, payload: &[u8]) -> Entry {
+    Entry {
+        kind,
+        topic_len: message.topic.as_str().len() as u16,
+        properties_len: message.properties.as_encoded().len() as u16,
+        payload_len: payload.len() as u16,
+        qos: message.qos,
+        retain: message.retain,
+        dup: message.dup,
+        readers,
+        acknowledgement: message.acknowledgement,
+        record: message.record_ticket,
+        ..Entry::EMPTY
+    }
+}
+
+fn pieces<'a>(message: &Message<'a>) -> [&'a [u8]; 3] {
+    [message.topic.as_str().as_bytes(), message.properties.as_encoded(), message.payload]
+}
+
+fn part(last: bool, readers: u32, fragment: &[u8], acknowledgement: Option<Acknowledgement>) -> Entry {
+    Entry { kind: Kind::Part { last }, payload_len: fragment.len() as u16, readers, acknowledgement, ..Entry::EMPTY }
+}
