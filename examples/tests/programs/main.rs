@@ -3,6 +3,7 @@
 //! `cargo test -p mqtt-examples` builds the programs and runs this; with `--test programs` they are as they were built last. Each test
 //! starts a broker of its own: where there is no Mosquitto the tests say so and pass, unless `MQTT_TEST_MOSQUITTO=required`.
 
+mod bigfile;
 mod bridge;
 mod commands;
 mod jobs;
@@ -10,3 +11,4 @@ mod logins;
 mod metrics;
 mod service;
 mod support;
+mod workers;
