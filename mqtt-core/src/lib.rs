@@ -57,6 +57,7 @@ extern crate std;
 
 mod codec;
 mod connection;
+mod correlation;
 mod error;
 mod machine;
 mod maybe;
@@ -79,6 +80,7 @@ pub use connection::{
     Aliases, ArrayAliases, Connected, Connection, ConnectionError, Event, Message, NoAliases, ProtocolError,
     ReceiveError, ServerLimits, Transmit, TransmitPayload, UsageError,
 };
+pub use correlation::{AnswerTo, RequestKey};
 pub use error::{DecodeError, EncodeError};
 pub use machine::{Machine, connection_size, session_size};
 pub use options::{Acknowledge, CleanStart, ConnectOptions};

@@ -85,6 +85,16 @@ fn properties() {
     call(|properties: Properties<'_>| walk(Properties::user_properties(properties)));
     call(Properties::reason_string);
     call(Properties::topic_alias);
+    call(Properties::response_topic);
+    call(Properties::correlation_data);
+    call(Properties::only);
+    derived::<RequestKey>();
+    call(RequestKey::new);
+    call(RequestKey::number);
+    call(RequestKey::correlation_data);
+    call(RequestKey::request_topic);
+    call(RequestKey::of_answer);
+    call(AnswerTo::request);
     call(Properties::from_encoded);
     call(Properties::as_encoded);
     call(Properties::encode);

@@ -140,6 +140,45 @@ impl<'a> Properties<'a> {
         })
     }
 
+    /// The Response Topic, if there is one.
+    #[must_use]
+    pub fn response_topic(self) -> Option<&'a str> {
+        self.iter().find_map(|property| match property {
+            Property::ResponseTopic(topic) => Some(topic),
+            _ => None,
+        })
+    }
+
+    /// The Correlation Data, if there is any.
+    #[must_use]
+    pub fn correlation_data(self) -> Option<&'a [u8]> {
+        self.iter().find_map(|property| match property {
+            Property::CorrelationData(data) => Some(data),
+            _ => None,
+        })
+    }
+
+    /// The first property with this identifier alone.
+    #[must_use]
+    pub fn only(self, identifier: PropertyIdentifier) -> Self {
+        let mut rest = self.iter();
+        loop {
+            let before = rest.clone();
+            match rest.next() {
+                None => return Self::EMPTY,
+                Some(property) if property.identifier() == identifier => {
+                    let first = |all: usize, left: usize| all.saturating_sub(left);
+                    let encoded = before.encoded.rest();
+                    let encoded = encoded.get(..first(encoded.len(), rest.encoded.rest().len()));
+                    let list = before.list.get(..first(before.list.len(), rest.list.len()));
+                    let (encoded, list) = (encoded.unwrap_or_default(), list.unwrap_or_default());
+                    return Self { encoded, list, ..self };
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
     /// The Topic Alias, if there is one.
     #[must_use]
     pub fn topic_alias(&self) -> Option<u16> {

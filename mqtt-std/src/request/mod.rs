@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mqtt_core::{Outcome, QoS, ReasonCode, TopicName};
+use mqtt_core::{AnswerTo, Outcome, QoS, ReasonCode, RequestKey, TopicName};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -24,8 +24,6 @@ use crate::publish::{Delivered, Publish, Receipt};
 use crate::status::Status;
 use crate::subscription::Subscription;
 use table::{Expected, Table};
-
-pub(crate) use respond::REQUEST;
 
 /// Sends requests and waits for their answers; see [`Client::requests`]. Cheap to clone.
 ///
@@ -157,7 +155,7 @@ async fn response_topic(client: &Client) -> Result<String, Error> {
     let lasts = client.keeps_session() && !identifier.is_empty();
     let topic = if lasts { begin.to_owned() } else { format!("{begin}/{own}") };
     // What is in the way may be in it: it is only a name that people know.
-    let usable = TopicName::new(&topic).is_ok() && !topic.contains(REQUEST);
+    let usable = TopicName::new(&topic).is_ok() && !topic.contains(AnswerTo::REQUEST);
     Ok(if usable { topic } else { format!("response/{own}") })
 }
 
@@ -165,12 +163,9 @@ async fn response_topic(client: &Client) -> Result<String, Error> {
 async fn read(mut stream: Subscription, response_topic: String, table: Arc<Table>) {
     let _closed = table.close_on_drop();
     while let Some(message) = stream.next().await {
-        let level = message.topic().strip_prefix(&response_topic).and_then(|rest| rest.strip_prefix('/'));
-        let key = match level {
-            Some(level) => u64::from_str_radix(level, 16).ok(),
-            None => message.correlation_data().and_then(|data| data.try_into().ok()).map(u64::from_be_bytes),
-        };
-        table.answer(key, message);
+        let names = TopicName::new(&response_topic).ok().zip(TopicName::new(message.topic()).ok());
+        let key = names.and_then(|(to, topic)| RequestKey::of_answer(to, topic, message.properties()));
+        table.answer(key.map(RequestKey::number), message);
     }
 }
 
@@ -274,7 +269,7 @@ impl<'a> Request<'a> {
             let publish = client.publish(&*self.topic, self.payload);
             publish.response_topic(&inner.response_topic).correlation_data(&correlation_data)
         } else {
-            let topic = format!("{}{REQUEST}{}/{key:016x}", self.topic, inner.response_topic);
+            let topic = format!("{}{}{}/{key:016x}", self.topic, AnswerTo::REQUEST, inner.response_topic);
             client.publish(topic, self.payload)
         };
         let mut publish = publish.qos(self.qos);

@@ -1,14 +1,12 @@
 //! Answering.
 
 use bytes::Bytes;
+use mqtt_core::{AnswerTo, TopicName};
 
 use crate::client::Client;
 use crate::error::Error;
 use crate::message::Message;
 use crate::publish::Publish;
-
-/// Stands between a topic and the topic for the answer, where the message cannot tell it otherwise.
-pub(crate) const REQUEST: &str = "/request/";
 
 impl Client {
     /// Prepares the answer to a request: a message to its Response Topic with its Correlation Data, at its QoS; or to the topic that
@@ -27,15 +25,10 @@ impl Client {
     /// # Errors
     /// [`Error::NotARequest`]: it asks for no answer.
     pub fn respond<'a>(&'a self, request: &'a Message, payload: impl Into<Bytes>) -> Result<Publish<'a>, Error> {
-        let publish = match request.response_topic() {
-            Some(topic) => self.publish(topic, payload),
-            None => {
-                let (_, topic) = request.topic().rsplit_once(REQUEST).ok_or(Error::NotARequest)?;
-                self.publish(topic, payload)
-            }
-        };
-        let publish = publish.qos(request.qos());
-        Ok(match request.correlation_data() {
+        let topic = TopicName::new(request.topic())?;
+        let to = AnswerTo::request(topic, request.properties()).ok_or(Error::NotARequest)?;
+        let publish = self.publish(to.topic.as_str(), payload).qos(request.qos());
+        Ok(match to.properties.correlation_data() {
             Some(data) => publish.correlation_data(data),
             None => publish,
         })

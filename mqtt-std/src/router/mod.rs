@@ -38,11 +38,10 @@ use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use mqtt_core::QoS;
+use mqtt_core::{AnswerTo, QoS};
 
 use crate::delivery::Acknowledge;
 use crate::message::Message;
-use crate::request::REQUEST;
 use crate::subscribe::Subscribe;
 use handler::{Call, Handler};
 use pattern::Pattern;
@@ -176,7 +175,7 @@ impl Router {
         let (text, qos) = pattern.as_route();
         let pattern = Pattern::parse(text)?;
         if !pattern.has_tail() {
-            self = self.add((format!("{text}{REQUEST}#"), qos), Arc::clone(&handler))?;
+            self = self.add((format!("{text}{}#", AnswerTo::REQUEST), qos), Arc::clone(&handler))?;
         }
         self.routes.push(Arc::new(Route { pattern: Arc::new(pattern), qos, handler }));
         Ok(self)
