@@ -30,7 +30,8 @@ pub enum Error {
         /// Bytes that are needed.
         needed: usize,
     },
-    /// The connection was lost in the middle of a streamed message; it comes again as a new one at QoS 1 and 2.
+    /// A message in parts was cut off: the connection was lost, or its parts were not read in time. It comes again as a new one at
+    /// QoS 1 and 2.
     Aborted,
     /// It did not happen in time.
     Timeout,
@@ -50,7 +51,7 @@ impl fmt::Display for Error {
             Self::Rejected(reason) => write!(f, "rejected by the server: {reason}"),
             Self::NotDelivered(_) => f.write_str("not delivered"),
             Self::BufferTooSmall { needed } => write!(f, "lent buffer is too small: {needed} bytes needed"),
-            Self::Aborted => f.write_str("connection was lost in the middle of a message"),
+            Self::Aborted => f.write_str("message was cut off in the middle"),
             Self::Timeout => f.write_str("not in time"),
             Self::Closed => f.write_str("client is closed"),
         }

@@ -88,7 +88,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     /// May be dropped at any moment: nothing is lost.
     ///
     /// # Errors
-    /// [`Error::Aborted`]: the connection was lost in the middle. [`Error::BufferTooSmall`].
+    /// [`Error::Aborted`]: the connection was lost in the middle, or the parts were not read in time. [`Error::BufferTooSmall`].
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         while self.in_parts {
             let taken = self.take(buffer).await;

@@ -45,6 +45,8 @@ pub(crate) struct State<P: Capacities> {
     stalled_until: Moment,
     /// Whom the message is for that arrives in parts.
     streaming: u32,
+    /// The Server keeps that message until it is acknowledged.
+    keeps_stream: bool,
     /// Who waits for the next part of a message whose connection is lost.
     aborted: u32,
     /// Filters without a subscriber, until there is room for the UNSUBSCRIBE.
@@ -118,6 +120,7 @@ impl<P: Capacities> State<P> {
             passing_over: false,
             stalled_until: Moment::NONE,
             streaming: 0,
+            keeps_stream: false,
             aborted: 0,
             unwanted: 0,
             early_until: Moment::NONE,
@@ -200,7 +203,7 @@ impl<P: Capacities> State<P> {
         self.overflowed = false;
         self.passing_over = false;
         self.stalled_until = Moment::NONE;
-        self.aborted |= core::mem::take(&mut self.streaming);
+        self.abort_stream();
         self.machine.transport_lost();
         self.resolve_outcomes();
         self.wake_handles();

@@ -42,8 +42,10 @@ impl<P: Capacities> State<P> {
                 return Poll::Ready(());
             }
         }
-        // The Server keeps it until it is acknowledged.
-        let keeps = matches!(input.message_qos(), Some(QoS::AtLeastOnce | QoS::ExactlyOnce));
+        // The Server keeps it until it is acknowledged; of a part its head has told.
+        let part = cfg!(feature = "streaming") && matches!(input, Input::PublishPayload { .. });
+        let kept = matches!(input.message_qos(), Some(QoS::AtLeastOnce | QoS::ExactlyOnce));
+        let keeps = if part { self.keeps_stream } else { kept };
         if !(keeps && self.overflowed) {
             let room = self.has_room_for(input);
             if !room && !self.stalled_until.is_past(now) {
@@ -53,7 +55,11 @@ impl<P: Capacities> State<P> {
             self.overflowed |= keeps && !room;
         }
         if keeps && self.overflowed {
-            self.passing_over = matches!(input, Input::PublishHead { .. });
+            self.passing_over = !matches!(input, Input::Packet(_) | Input::PublishPayload { last: true, .. });
+            if part {
+                self.machine.pass_over_rest();
+                self.abort_stream();
+            }
         } else if !self.receive(now, input) {
             return self.wait_as_runner(cx.waker());
         }
@@ -62,6 +68,12 @@ impl<P: Capacities> State<P> {
             self.machine.set_reading(now, true);
         }
         Poll::Ready(())
+    }
+
+    /// Who reads a message in parts gets no more of it.
+    pub(super) fn abort_stream(&mut self) {
+        self.aborted |= core::mem::take(&mut self.streaming);
+        self.wake_handles();
     }
 
     /// Nothing more is read until there is room, for a while.
@@ -98,7 +110,7 @@ impl<P: Capacities> State<P> {
     fn receive(&mut self, now: Instant, input: &Input<'_>) -> bool {
         let Machine { connection, session, subscriptions } = &mut self.machine;
         let statistics = &mut self.statistics;
-        let (mut arrived, mut unrecorded) = (None, None);
+        let (mut arrived, mut unrecorded, mut cut_off) = (None, None, false);
         match connection.receive(session, subscriptions, now, *input) {
             Ok(Some(Event::Message(message))) => {
                 statistics.received = statistics.received.wrapping_add(1);
@@ -114,18 +126,22 @@ impl<P: Capacities> State<P> {
                 let entry = entry(Kind::Begins(payload_len), &message, readers, &[]);
                 let offered = self.inbox.parts().offer(entry, pieces(&message), statistics);
                 self.streaming = if offered.taken { readers } else { 0 };
+                self.keeps_stream = message.qos != QoS::AtMostOnce;
                 self.aborted &= !readers;
             }
             Ok(Some(Event::Fragment(fragment))) if cfg!(feature = "streaming") => {
                 let entry = part(false, self.streaming, fragment, None);
-                let offered = self.inbox.parts().offer_part(entry, fragment);
-                self.streaming = if offered.taken { self.streaming } else { 0 };
+                cut_off = self.streaming != 0 && !self.inbox.parts().offer_part(entry, fragment).taken;
             }
             Ok(Some(Event::MessageEnds { fragment, acknowledgement, record })) if cfg!(feature = "streaming") => {
                 unrecorded = record;
                 let entry = part(true, self.streaming, fragment, acknowledgement);
-                arrived = Some(self.inbox.parts().offer_part(entry, fragment));
-                self.streaming = 0;
+                let offered = self.inbox.parts().offer_part(entry, fragment);
+                cut_off = self.streaming != 0 && !offered.taken;
+                if offered.taken {
+                    self.streaming = 0;
+                }
+                arrived = Some(offered);
             }
             Ok(Some(Event::Skipped { .. })) => statistics.skipped = statistics.skipped.wrapping_add(1),
             Ok(Some(Event::Published { packet_identifier, reason_code, .. })) => {
@@ -149,6 +165,10 @@ impl<P: Capacities> State<P> {
         }
         if let Some(token) = arrived.and_then(|offered| offered.acknowledge) {
             let _ = self.machine.acknowledge(token, ReasonCode::SUCCESS);
+        }
+        if cut_off {
+            self.statistics.dropped = self.statistics.dropped.wrapping_add(1);
+            self.abort_stream();
         }
         if let Some(ticket) = unrecorded {
             // A payload in parts is in no record.

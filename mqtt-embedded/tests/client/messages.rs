@@ -1,9 +1,11 @@
 //! Messages to us.
 
-use mqtt_embedded::mqtt_core::{Delivery, Packet, PacketIdentifier, Properties, Property, Publish, TopicName};
+use std::cell::Cell;
+
+use mqtt_embedded::mqtt_core::{AckKind, Delivery, Packet, PacketIdentifier, Properties, Property, Publish, TopicName};
 use mqtt_embedded::{ConnectOptions, Error, Options, ProtocolVersion, QoS, Runner};
 
-use crate::support::{Answer, Dice, Server, Small, Time, Wire, World};
+use crate::support::{Answer, Dice, Server, Small, Time, VERSIONS, Wire, World, options, play};
 
 fn id(number: u16) -> PacketIdentifier {
     PacketIdentifier::new(number).unwrap()
@@ -84,7 +86,7 @@ fn a_message_is_acknowledged_when_it_is_taken_and_not_before() {
         let mut world = World::new(&time);
         let mut connector = wire.clone();
         let options = Options::new(ConnectOptions::new("pump-7").version(version));
-        let taken = std::cell::Cell::new(false);
+        let taken = Cell::new(false);
         let (taken, clock) = (&taken, time.clone());
         world.spawn(async move { runner.run(&mut connector, &options, &mut Dice).await.unwrap() });
         world.spawn(async move {
@@ -236,6 +238,97 @@ fn a_message_that_is_cut_in_the_middle_is_aborted_once_and_the_next_one_is_whole
             }
             assert_eq!(len, LEN);
             assert_eq!(updates.next(&mut buffer).await.unwrap().unwrap().payload(), b"small");
+        });
+    }
+}
+
+#[test]
+fn a_payload_in_parts_that_is_not_read_in_time_comes_again() {
+    const LEN: usize = 2_000;
+    for version in VERSIONS {
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let (wire, resources) = (Wire::default(), Small::new(Time::default()));
+            let client = resources.client();
+            let server = async {
+                let payload = [7; LEN];
+                let mut server = Server::accept(&wire, version, false).await;
+                server.subscribed().await;
+                // In front of the acknowledgement that the reader waits for before he reads.
+                server.serve_until_seen(|packet| matches!(packet, Packet::Publish(_))).await;
+                server.send(&publish("ota", &payload, qos, 3)).await;
+                server.acknowledge(AckKind::Puback, id(2)).await;
+                let acknowledged = Cell::new(false);
+                server
+                    .serve(|packet| {
+                        acknowledged.set(acknowledged.get() || matches!(packet, Packet::Ack(_)));
+                        Answer::Acknowledge
+                    })
+                    .await;
+                assert!(!acknowledged.get(), "nobody has read it");
+                let mut server = Server::accept(&wire, version, true).await;
+                server.send(&publish("ota", &payload, qos, 3)).await;
+                server.serve(|_| Answer::Acknowledge).await;
+            };
+            let mut options = options(version);
+            options.connect = options.connect.keep_session(true).streaming(true);
+            play(&resources, options, &wire, server, async {
+                let mut updates = client.subscribe("ota", QoS::ExactlyOnce).unwrap();
+                updates.granted().await.unwrap();
+                client.publish("t", b"1").unwrap().qos(QoS::AtLeastOnce).deliver().await.unwrap();
+                let mut buffer = [0; 256];
+                let mut whole = false;
+                while !whole {
+                    let head = updates.next(&mut buffer).await.unwrap().unwrap();
+                    assert_eq!(head.payload_len() as usize, LEN);
+                    let mut len = 0;
+                    whole = loop {
+                        match updates.read(&mut buffer).await {
+                            Ok(0) => break true,
+                            Ok(part) => len += part,
+                            Err(error) => {
+                                assert_eq!(error, Error::Aborted);
+                                break false;
+                            }
+                        }
+                    };
+                    assert!(!whole || len == LEN);
+                }
+                assert_eq!(client.statistics().dropped, 0);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_payload_in_parts_at_qos_0_that_is_not_read_in_time_is_cut_off_and_counted() {
+    for version in VERSIONS {
+        let (wire, resources) = (Wire::default(), Small::new(Time::default()));
+        let client = resources.client();
+        let server = async {
+            let mut server = Server::accept(&wire, version, false).await;
+            server.subscribed().await;
+            server.send(&publish("ota", &[7; 2_000], QoS::AtMostOnce, 0)).await;
+            server.send(&publish("ota", b"next", QoS::AtMostOnce, 0)).await;
+            server.serve(|_| Answer::Acknowledge).await;
+        };
+        let mut options = options(version);
+        options.connect = options.connect.streaming(true);
+        play(&resources, options, &wire, server, async {
+            let mut updates = client.subscribe("ota", QoS::AtMostOnce).unwrap();
+            resources.clock().sleep(6_000).await;
+            let mut buffer = [0; 256];
+            assert_eq!(updates.next(&mut buffer).await.unwrap().unwrap().payload_len(), 2_000);
+            let mut len = 0;
+            let error = loop {
+                match updates.read(&mut buffer).await {
+                    Ok(part) => len += part,
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error, Error::Aborted);
+            assert!((1..2_000).contains(&len), "{len} bytes had room");
+            assert_eq!(updates.next(&mut buffer).await.unwrap().unwrap().payload(), b"next");
+            assert_eq!((client.statistics().dropped, client.statistics().connections), (1, 1));
         });
     }
 }
