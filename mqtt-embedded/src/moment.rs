@@ -9,9 +9,10 @@ pub(crate) struct Moment(u64);
 impl Moment {
     pub(crate) const NONE: Self = Self(0);
 
+    #[inline(never)]
     pub(crate) fn at(moment: Instant) -> Self {
-        // The first millisecond of a clock is as good as the second.
-        Self(moment.as_millis().max(1))
+        // A millisecond more matters nowhere.
+        Self(moment.as_millis() | 1)
     }
 
     pub(crate) fn get(self) -> Option<Instant> {
@@ -20,7 +21,8 @@ impl Moment {
 
     /// The one of both that comes first.
     pub(crate) fn earlier(self, other: Self) -> Self {
-        if self == Self::NONE || (other != Self::NONE && other.0 < self.0) { other } else { self }
+        // None counts as the last.
+        Self(self.0.wrapping_sub(1).min(other.0.wrapping_sub(1)).wrapping_add(1))
     }
 
     /// Tells whether there is a moment, and it is not over.

@@ -2,7 +2,7 @@
 
 use core::convert::Infallible;
 use core::future::{Future, pending, poll_fn};
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::Poll;
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
@@ -59,8 +59,8 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
             resources.with(|state, _| state.begin_durable());
         }
         // What is being written is not dropped with a connection.
-        let keep = async { match keep(resources, store, record).await {} };
-        race(self.run(connector, options, random), keep).await
+        let keep = pin!(async { match keep(resources, store, record).await {} });
+        race(pin!(self.run(connector, options, random)), keep).await
     }
 
     /// Connects, works, and connects again, until the client is shut down or trying again cannot help.
@@ -86,14 +86,14 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
             if let Turn::End(end) = turn {
                 return end;
             }
-            let attempt = async {
+            let attempt = pin!(async {
                 match turn {
                     Turn::Connect => self.attempt(connector, options, &attempts).await,
                     _ => pending().await,
                 }
-            };
+            });
             // Time first: what it finds is for those who are asked after it, in the same turn.
-            race(time(resources), attempt).await;
+            race(pin!(time(resources)), attempt).await;
         }
     }
 
@@ -111,10 +111,14 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
         if let Err(failure) = connected {
             return resources.with(|state, _| state.fail(failure));
         }
-        let (reader, writer) = transport.split();
-        let frames = Frames::new(self.receive, attempts.version());
         // The read and the write live as long as the connection, and end together with it.
-        let end = race(read(resources, reader, frames), write(resources, writer, outgoing)).await;
+        let end = {
+            let (mut reader, mut writer) = transport.split();
+            let mut frames = Frames::new(self.receive, attempts.version());
+            let read = pin!(read(resources, &mut reader, &mut frames));
+            let write = pin!(write(resources, &mut writer, &mut outgoing));
+            race(read, write).await
+        };
         if resources.with(|state, now| state.leave(now, end)) {
             transport.close().await;
         }
@@ -141,8 +145,8 @@ async fn time<M: RawMutex, C: Clock, P: Capacities>(resources: &Resources<M, C, 
 /// Reads, until the transport fails. After any other end it only waits: a pending read is dropped with the transport.
 async fn read<M: RawMutex, C: Clock, P: Capacities>(
     resources: &Resources<M, C, P>,
-    mut reader: impl Read,
-    mut frames: Frames<'_>,
+    reader: &mut impl Read,
+    frames: &mut Frames<'_>,
 ) -> Result<(), Failure> {
     let mut heard = false;
     loop {
@@ -162,11 +166,11 @@ async fn read<M: RawMutex, C: Clock, P: Capacities>(
 /// Writes what there is to write, until nothing more is to come.
 async fn write<M: RawMutex, C: Clock, P: Capacities>(
     resources: &Resources<M, C, P>,
-    mut writer: impl Write,
-    mut outgoing: Outgoing<'_>,
+    writer: &mut impl Write,
+    outgoing: &mut Outgoing<'_>,
 ) -> Result<(), Failure> {
     loop {
-        let next = poll_fn(|cx| resources.with(|state, now| state.poll_write(cx, now, &mut outgoing)));
+        let next = poll_fn(|cx| resources.with(|state, now| state.poll_write(cx, now, outgoing)));
         if let Err(end) = next.await {
             return end;
         }
@@ -211,12 +215,13 @@ impl<M, C, P: Capacities> core::fmt::Debug for Runner<'_, M, C, P> {
     }
 }
 
-/// Polls both until one ends, the first one first.
-async fn race<T>(first: impl Future<Output = T>, second: impl Future<Output = T>) -> T {
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    poll_fn(|cx| match first.as_mut().poll(cx) {
+/// Polls both until one ends, the first one first. They stay where they are: what is moved is in memory twice.
+fn race<T>(
+    mut first: Pin<&mut impl Future<Output = T>>,
+    mut second: Pin<&mut impl Future<Output = T>>,
+) -> impl Future<Output = T> {
+    poll_fn(move |cx| match first.as_mut().poll(cx) {
         Poll::Ready(value) => Poll::Ready(value),
         Poll::Pending => second.as_mut().poll(cx),
     })
-    .await
 }

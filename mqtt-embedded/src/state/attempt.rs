@@ -123,6 +123,7 @@ impl<P: Capacities> State<P> {
     }
 
     /// There is a transport: CONNECT is the first to go out, as this version and this memory have it.
+    #[inline(never)]
     pub(crate) fn connect(
         &mut self,
         now: Instant,
@@ -156,6 +157,7 @@ impl<P: Capacities> State<P> {
     }
 
     /// Does what time demands. `true`: what the runner is at is over; `false`: it has another moment to sleep for.
+    #[inline(never)]
     pub(crate) fn poll_time(&mut self, cx: &Context<'_>, now: Instant, slept_for: &mut Moment) -> Poll<bool> {
         // What this finds the writer tells, who is asked next.
         let _ = self.machine.handle_timeout(now);

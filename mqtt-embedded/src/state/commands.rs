@@ -16,6 +16,7 @@ use crate::routes::{Request, RouteList as _, bit};
 
 impl<P: Capacities> State<P> {
     /// Takes a message over. `Ok(None)`: no room now.
+    #[inline(never)]
     pub(crate) fn publish(
         &mut self,
         now: Instant,

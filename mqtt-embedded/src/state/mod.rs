@@ -1,6 +1,7 @@
 //! What handles and the runner share, behind one lock that is never held across a wait.
 //!
 //! Everything is decided here, in plain functions that are in the image once; the futures around them only wait and move bytes.
+//! Those that futures call are not inlined: in one large function there are too few registers, which cost 2 KB of flash.
 
 mod attempt;
 mod commands;

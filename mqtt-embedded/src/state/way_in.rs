@@ -18,6 +18,7 @@ impl<P: Capacities> State<P> {
     /// Gives what framing found to the machine, once there is room for it; ready: look for more. `heard`: bytes have come.
     ///
     /// What has no room in time is passed over. After a failure nothing more is taken: what was found is dropped with the transport.
+    #[inline(never)]
     pub(crate) fn poll_take(
         &mut self,
         cx: &Context<'_>,
@@ -107,6 +108,7 @@ impl<P: Capacities> State<P> {
     }
 
     /// Gives what was found to the machine. `false`: the same again later.
+    #[inline(never)]
     fn receive(&mut self, now: Instant, input: &Input<'_>) -> bool {
         let Machine { connection, session, subscriptions } = &mut self.machine;
         let statistics = &mut self.statistics;
@@ -180,6 +182,7 @@ impl<P: Capacities> State<P> {
     }
 
     /// The next entry for a subscriber, copied into `buffer`.
+    #[inline(never)]
     pub(crate) fn poll_message(
         &mut self,
         cx: &Context<'_>,

@@ -41,6 +41,7 @@ impl<'a> Outgoing<'a> {
 
 impl<P: Capacities> State<P> {
     /// Waits for something to write, or to be flushed; an error is how the connection ends.
+    #[inline(never)]
     pub(crate) fn poll_write(
         &mut self,
         cx: &Context<'_>,
