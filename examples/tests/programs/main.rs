@@ -13,4 +13,5 @@ mod metrics;
 mod service;
 mod simple;
 mod support;
+mod systop;
 mod workers;
