@@ -6,6 +6,7 @@
 mod bigfile;
 mod bridge;
 mod commands;
+mod encrypted;
 mod jobs;
 mod lamp;
 mod logins;
