@@ -6,7 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use mqtt_core::{Outcome, Property, PublishRequest, QoS, ReasonCode, TopicAliasUse, TopicName};
+use mqtt_core::{Property, PublishRequest, QoS, ReasonCode, TopicAliasUse, TopicName};
 
 use crate::clock::Clock;
 use crate::error::Error;
@@ -67,21 +67,13 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Publish<'a, '_, M, C, P> {
     /// A limit of the Server, what does not fit the memory at all, [`Error::ReceiptsFull`], [`Error::Closed`];
     /// `NotDelivered(StoreFailed)` when a store does not take it.
     pub async fn send(self) -> Result<Receipt<'a, M, C, P>, Error> {
-        let receipt = poll_fn(|cx| {
-            self.resources.with(|state, now| match state.publish(now, &self.request, self.body) {
-                Ok(Some(receipt)) => Poll::Ready(Ok(Receipt::new(self.resources, receipt))),
-                Ok(None) => state.wait(cx.waker()),
-                Err(error) => Poll::Ready(Err(error)),
-            })
+        let (resources, mut receipt) = (self.resources, Receipt::new(self.resources, None));
+        let mut begun = false;
+        poll_fn(|cx| {
+            let place = &mut receipt.place;
+            resources.with(|state, now| state.poll_send(cx, now, (&self.request, self.body), &mut begun, place))
         })
         .await?;
-        let recorded = poll_fn(|cx| match receipt.place {
-            Some(place) => self.resources.with(|state, _| state.poll_recorded(cx, place)),
-            None => Poll::Ready(true),
-        });
-        if !recorded.await {
-            return Err(Error::NotDelivered(Outcome::StoreFailed));
-        }
         Ok(receipt)
     }
 
@@ -90,7 +82,13 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Publish<'a, '_, M, C, P> {
     /// # Errors
     /// As for [`send`](Self::send), [`Error::Rejected`], [`Error::NotDelivered`].
     pub async fn deliver(self) -> Result<ReasonCode, Error> {
-        self.send().await?.await
+        let (resources, mut receipt) = (self.resources, Receipt::new(self.resources, None));
+        let mut begun = false;
+        poll_fn(|cx| {
+            let place = &mut receipt.place;
+            resources.with(|state, now| state.poll_deliver(cx, now, (&self.request, self.body), &mut begun, place))
+        })
+        .await
     }
 
     /// Publishes now or not at all: never waits.
@@ -98,8 +96,8 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Publish<'a, '_, M, C, P> {
     /// # Errors
     /// As for [`send`](Self::send), and [`Error::WouldWait`].
     pub fn try_send(self) -> Result<Receipt<'a, M, C, P>, Error> {
-        let accepted = self.resources.with(|state, now| state.publish(now, &self.request, self.body))?;
-        accepted.map(|receipt| Receipt::new(self.resources, receipt)).ok_or(Error::WouldWait)
+        let place = self.resources.with(|state, now| state.publish(now, &self.request, self.body))?;
+        Ok(Receipt::new(self.resources, place))
     }
 }
 
@@ -137,16 +135,8 @@ impl<M: RawMutex, C: Clock, P: Capacities> Future for Receipt<'_, M, C, P> {
     type Output = Result<ReasonCode, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(place) = self.place else { return Poll::Ready(Ok(ReasonCode::SUCCESS)) };
-        let Poll::Ready(answer) = self.resources.with(|state, _| state.poll_receipt(cx, place)) else {
-            return Poll::Pending;
-        };
-        self.place = None;
-        Poll::Ready(match answer {
-            Ok(reason) if reason.is_failure() => Err(Error::Rejected(reason)),
-            Ok(reason) => Ok(reason),
-            Err(outcome) => Err(Error::NotDelivered(outcome)),
-        })
+        let (resources, place) = (self.resources, &mut self.place);
+        resources.with(|state, _| state.poll_receipt(cx, place))
     }
 }
 

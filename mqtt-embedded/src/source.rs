@@ -12,7 +12,8 @@ use core::task::{Context, Poll};
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embedded_io_async::Read;
 use mqtt_core::{
-    Body, Instant, Outcome, PacketIdentifier, Payload, PublishRequest, QoS, ReasonCode, TopicName, UsageError,
+    Body, Delivery, Instant, Outcome, PacketIdentifier, Payload, ProtocolVersion, Publish as Packet, PublishRequest,
+    QoS, ReasonCode, Sender, TopicName, UsageError,
 };
 
 use crate::client::Client;
@@ -20,7 +21,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::publish::{Publish, Receipt};
 use crate::resources::{Capacities, Resources};
-use crate::state::{State, copy, packet_len};
+use crate::state::{State, copy};
 
 /// A payload that can be read again from its start, for a message that is sent again after a reconnect.
 ///
@@ -366,7 +367,7 @@ impl<P: Capacities> State<P> {
         self.check_open()?;
         let (kept, capacity) = (request.qos != QoS::AtMostOnce, self.queue.as_mut().len());
         // Only at QoS 0 the head is in there.
-        let head = packet_len(request, &[], self.machine.connection.version()).saturating_add(LENGTH);
+        let head = head_len(request, self.machine.connection.version()).saturating_add(LENGTH);
         let needed = if kept { 1 } else { head };
         if needed > capacity {
             return Err(Error::BufferTooSmall { needed });
@@ -458,4 +459,19 @@ impl<P: Capacities> State<P> {
             }
         }
     }
+}
+
+/// As many bytes as the packet takes at the most without its payload.
+fn head_len(request: &PublishRequest<'_>, version: ProtocolVersion) -> usize {
+    /// Message Expiry Interval and Topic Alias.
+    const OWN_PROPERTIES: usize = 8;
+    let publish = Packet {
+        topic: Some(request.topic),
+        delivery: Delivery::AtMostOnce,
+        retain: request.retain,
+        properties: request.properties,
+        payload: &[],
+    };
+    let len = publish.encoded_len(version, Sender::Client).unwrap_or(0);
+    len.saturating_add(OWN_PROPERTIES)
 }

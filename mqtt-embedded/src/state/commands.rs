@@ -3,60 +3,121 @@
 use core::task::{Context, Poll};
 
 use mqtt_core::{
-    Body, Delivery, Instant, Outcome, PacketIdentifier, Payload, ProtocolVersion, Publish, PublishRequest, QoS,
-    ReasonCode, Sender, Subscription, UsageError,
+    Body, EncodeError, Instant, Outcome, PacketIdentifier, Payload, PublishRequest, QoS, ReasonCode, Subscription,
+    UsageError,
 };
 
-use super::State;
+use super::{State, copy};
 use crate::error::Error;
 use crate::inbox::Messages as _;
-use crate::receipts::{self, Answer, Receipt};
+use crate::receipts::{self, Receipt};
 use crate::resources::Capacities;
 use crate::routes::{Request, RouteList as _, bit};
 
 impl<P: Capacities> State<P> {
-    /// Takes a message over. `Ok(None)`: no room now.
+    /// Takes a message over, and tells the place of its receipt: none at QoS 0. `WouldWait`: no room now.
     #[inline(never)]
     pub(crate) fn publish(
         &mut self,
         now: Instant,
         request: &PublishRequest<'_>,
         payload: &[u8],
-    ) -> Result<Option<Option<u8>>, Error> {
+    ) -> Result<Option<u8>, Error> {
         self.check_open()?;
         if request.qos == QoS::AtMostOnce {
-            return self.publish_at_most_once(request, payload);
+            return self.publish_at_most_once(request, payload).map(|()| None);
         }
         if self.loading || !self.has_receipt()? {
-            return Ok(None);
+            return Err(Error::WouldWait);
         }
         match self.machine.publish(now, request, Body::Stored(payload)) {
-            Ok(id) => Ok(Some(self.accepted(id))),
-            Err(error) if self.passes(error) => Ok(None),
+            Ok(id) => Ok(self.accepted(id)),
+            Err(error) if self.passes(error) => Err(Error::WouldWait),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Encoded once, here; only while connected: it waits for no connection.
-    fn publish_at_most_once(
-        &mut self,
-        request: &PublishRequest<'_>,
-        payload: &[u8],
-    ) -> Result<Option<Option<u8>>, Error> {
+    fn publish_at_most_once(&mut self, request: &PublishRequest<'_>, payload: &[u8]) -> Result<(), Error> {
         if !self.machine.is_connected() || self.inflow.is_open() {
-            return Ok(None);
+            return Err(Error::WouldWait);
         }
         let queue = self.queue.as_mut();
         let capacity = queue.len();
         let room = queue.get_mut(self.queued..).unwrap_or_default();
-        let needed = packet_len(request, payload, self.machine.connection.version());
-        if needed > room.len() {
-            return if needed > capacity { Err(Error::BufferTooSmall { needed }) } else { Ok(None) };
-        }
-        let transmit = self.machine.publish_at_most_once(request, Payload::Bytes(payload), room)?;
-        self.queued = self.queued.saturating_add(transmit.head_len);
+        // The head goes in front of the room that the payload takes.
+        let head = room.len().checked_sub(payload.len()).and_then(|len| room.get_mut(..len)).unwrap_or_default();
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        let head_len = match self.machine.publish_at_most_once(request, Payload::Source { length }, head) {
+            Ok(transmit) => transmit.head_len,
+            Err(UsageError::Encode(EncodeError::BufferTooSmall { needed })) => {
+                let needed = needed.saturating_add(payload.len());
+                return Err(if needed > capacity { Error::BufferTooSmall { needed } } else { Error::WouldWait });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let copied = copy(payload, room.get_mut(head_len..).unwrap_or_default());
+        self.queued = self.queued.saturating_add(head_len).saturating_add(copied);
         self.wake_runner();
-        Ok(Some(None))
+        Ok(())
+    }
+
+    /// Waits until a message is taken over, and with a store until it is on record.
+    #[inline(never)]
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &Context<'_>,
+        now: Instant,
+        (request, payload): (&PublishRequest<'_>, &[u8]),
+        begun: &mut bool,
+        place: &mut Option<u8>,
+    ) -> Poll<Result<(), Error>> {
+        if let Err(error) = self.begin_send(now, (request, payload), begun, place) {
+            return self.wait_if(cx, error);
+        }
+        let receipt = place.and_then(|place| self.receipts.as_mut().get(usize::from(place)));
+        match receipt {
+            Some(Receipt::Done(Err(Outcome::StoreFailed))) => {
+                Poll::Ready(Err(Error::NotDelivered(Outcome::StoreFailed)))
+            }
+            Some(Receipt::Waiting(id)) if !self.machine.session.is_recorded(*id) => self.wait(cx.waker()),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Waits until a message is delivered.
+    #[inline(never)]
+    pub(crate) fn poll_deliver(
+        &mut self,
+        cx: &Context<'_>,
+        now: Instant,
+        (request, payload): (&PublishRequest<'_>, &[u8]),
+        begun: &mut bool,
+        place: &mut Option<u8>,
+    ) -> Poll<Result<ReasonCode, Error>> {
+        match self.begin_send(now, (request, payload), begun, place) {
+            Ok(()) => self.poll_receipt(cx, place),
+            Err(error) => self.wait_if(cx, error),
+        }
+    }
+
+    fn begin_send(
+        &mut self,
+        now: Instant,
+        (request, payload): (&PublishRequest<'_>, &[u8]),
+        begun: &mut bool,
+        place: &mut Option<u8>,
+    ) -> Result<(), Error> {
+        if !*begun {
+            *place = self.publish(now, request, payload)?;
+            *begun = true;
+        }
+        Ok(())
+    }
+
+    /// An error, or a wait for what it says is missing.
+    fn wait_if<T>(&mut self, cx: &Context<'_>, error: Error) -> Poll<Result<T, Error>> {
+        if let Error::WouldWait = error { self.wait(cx.waker()) } else { Poll::Ready(Err(error)) }
     }
 
     pub(crate) fn accepted(&mut self, id: PacketIdentifier) -> Option<u8> {
@@ -81,19 +142,6 @@ impl<P: Capacities> State<P> {
             || matches!(error, UsageError::RecordPending)
     }
 
-    /// With a store: waits until the record of the command behind a receipt is durable; tells whether it is now.
-    pub(crate) fn poll_recorded(&mut self, cx: &Context<'_>, receipt: u8) -> Poll<bool> {
-        let recorded = match self.receipts.as_mut().get(usize::from(receipt)) {
-            Some(Receipt::Waiting(id)) => self.machine.session.is_recorded(*id),
-            Some(Receipt::Done(Err(Outcome::StoreFailed))) => return Poll::Ready(false),
-            _ => true,
-        };
-        if recorded {
-            return Poll::Ready(true);
-        }
-        self.wait(cx.waker())
-    }
-
     /// The message that a receipt waits for.
     pub(crate) fn waiting_for(&mut self, receipt: u8) -> Option<PacketIdentifier> {
         match self.receipts.as_mut().get(usize::from(receipt)) {
@@ -102,14 +150,17 @@ impl<P: Capacities> State<P> {
         }
     }
 
-    pub(crate) fn poll_receipt(&mut self, cx: &Context<'_>, receipt: u8) -> Poll<Answer> {
-        match receipts::take(self.receipts.as_mut(), receipt) {
-            Some(answer) => {
-                self.wake_handles();
-                Poll::Ready(answer)
-            }
-            None => self.wait(cx.waker()),
-        }
+    /// Waits for an answer, with which the place is free; without a place there is none to wait for.
+    pub(crate) fn poll_receipt(&mut self, cx: &Context<'_>, place: &mut Option<u8>) -> Poll<Result<ReasonCode, Error>> {
+        let Some(receipt) = *place else { return Poll::Ready(Ok(ReasonCode::SUCCESS)) };
+        let Some(answer) = receipts::take(self.receipts.as_mut(), receipt) else { return self.wait(cx.waker()) };
+        *place = None;
+        self.wake_handles();
+        Poll::Ready(match answer {
+            Ok(reason) if reason.is_failure() => Err(Error::Rejected(reason)),
+            Ok(reason) => Ok(reason),
+            Err(outcome) => Err(Error::NotDelivered(outcome)),
+        })
     }
 
     pub(crate) fn close_receipt(&mut self, receipt: u8) {
@@ -159,19 +210,4 @@ impl<P: Capacities> State<P> {
         self.unwanted |= reader;
         self.wake_runner();
     }
-}
-
-/// As many bytes as the packet takes at the most.
-pub(crate) fn packet_len(request: &PublishRequest<'_>, payload: &[u8], version: ProtocolVersion) -> usize {
-    /// Message Expiry Interval and Topic Alias.
-    const OWN_PROPERTIES: usize = 8;
-    let publish = Publish {
-        topic: Some(request.topic),
-        delivery: Delivery::AtMostOnce,
-        retain: request.retain,
-        properties: request.properties,
-        payload,
-    };
-    let len = publish.encoded_len(version, Sender::Client).unwrap_or(0);
-    len.saturating_add(OWN_PROPERTIES)
 }

@@ -15,7 +15,6 @@ use mqtt_core::{Instant, Machine, PacketIdentifier};
 
 use attempt::Stage;
 pub(crate) use attempt::{Attempts, Turn};
-pub(crate) use commands::packet_len;
 pub(crate) use way_out::{Outgoing, copy};
 
 use crate::error::{Error, Failure};
