@@ -15,7 +15,7 @@
 mod figures;
 mod view;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -81,7 +81,7 @@ async fn print(messages: &mut Subscription, every: Duration, count: u64) -> Resu
                 if figures.is_empty() {
                     return Err("the broker tells nothing at $SYS/#".into());
                 }
-                println!("{}", figures.line(Instant::now()));
+                writeln!(std::io::stdout(), "{}", figures.line(Instant::now()))?;
                 printed += 1;
             }
         }

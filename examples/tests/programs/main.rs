@@ -7,6 +7,7 @@ mod bigfile;
 mod bridge;
 mod commands;
 mod encrypted;
+mod inspect;
 mod jobs;
 mod lamp;
 mod logins;
