@@ -124,8 +124,9 @@ pub use delivery::{Acknowledge, Stale, WhenFull};
 pub use error::{Error, InvalidUrl, ProviderError};
 pub use message::Message;
 pub use mqtt_core::{
-    Backoff, CleanStart, ConnectionError, ErrorClass, Fallback, Loss, Outcome, Properties, Property, ProtocolVersion,
-    QoS, ReasonCode, RetainHandling, ServerLimits, TopicAliasUse, TopicFilter, TopicName, UsageError,
+    Backoff, CleanStart, ConnectionError, ErrorClass, Fallback, InvalidTopicFilter, InvalidTopicName, Loss, Outcome,
+    PacketIdentifier, Properties, Property, ProtocolVersion, QoS, ReasonCode, RetainHandling, ServerLimits,
+    TopicAliasUse, TopicFilter, TopicName, UsageError,
 };
 pub use options::{
     Credentials, CredentialsError, CredentialsProvider, CredentialsRequest, FetchingCredentials, IntoOptions, Options,

@@ -5,7 +5,7 @@ use core::str::Utf8Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mqtt_core::{DeliveryNumber, PacketType, Properties, Property, QoS, ReasonCode, Sender};
+use mqtt_core::{DeliveryNumber, PacketIdentifier, PacketType, Properties, Property, QoS, ReasonCode, Sender};
 
 use crate::delivery::{Hand, Stale};
 use crate::error::Error;
@@ -24,6 +24,7 @@ pub struct Message {
     qos: QoS,
     retain: bool,
     dup: bool,
+    packet_identifier: Option<PacketIdentifier>,
     /// It comes again from a store.
     redelivered: bool,
     /// Its number there; 0: none.
@@ -47,6 +48,7 @@ impl Message {
             qos: message.qos,
             retain: message.retain,
             dup: message.dup,
+            packet_identifier: message.acknowledgement.map(mqtt_core::Acknowledgement::packet_identifier),
             redelivered: false,
             delivery: 0,
             hand: None,
@@ -167,6 +169,13 @@ impl Message {
     #[must_use]
     pub const fn dup(&self) -> bool {
         self.dup
+    }
+
+    /// The Packet Identifier that the broker sent it with (§2.2.1), for logs: it is used again for other messages. `None`: QoS 0, or
+    /// the message comes again from a [store](crate::store).
+    #[must_use]
+    pub const fn packet_identifier(&self) -> Option<PacketIdentifier> {
+        self.packet_identifier
     }
 
     /// Acknowledges the message, which comes from a stream where this is done [by hand](crate::Acknowledge::ByHand). Of

@@ -181,6 +181,12 @@ impl<'a> Publish<'a> {
         self.property(Property::PayloadFormatIndicator(1))
     }
 
+    /// Says that the payload is bytes of some kind, Payload Format Indicator 0 (5.0 §3.3.2.3.2), which is what it means as well if
+    /// nothing is said. It takes the place of [`payload_is_text`](Self::payload_is_text).
+    pub fn payload_is_bytes(self) -> Self {
+        self.property(Property::PayloadFormatIndicator(0))
+    }
+
     /// Says what kind of payload it is, Content Type (5.0 §3.3.2.3.9).
     pub fn content_type(self, content_type: &'a str) -> Self {
         self.property(Property::ContentType(content_type))

@@ -187,7 +187,9 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub(crate) fn to_error(&self) -> Error {
+    /// The same as an error, as [`Client::connect`](crate::Client::connect) returns it.
+    #[must_use]
+    pub fn to_error(&self) -> Error {
         match self {
             Self::Transport(error) => Error::Transport(error.clone()),
             Self::ConnectTimeout => Error::ConnectTimeout,

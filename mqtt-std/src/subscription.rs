@@ -160,9 +160,7 @@ impl Subscription {
         // The client goes on until then.
         let _alive = Arc::clone(&self._alive);
         drop(self);
-        let Some(answer) = answer else { return Ok(()) };
-        let answers = answer.await.map_err(|_| Error::Closed)?.map_err(Error::NotDelivered)?;
-        answers.refusal().map_or(Ok(()), |refusal| Err(Error::Rejected(refusal)))
+        told(answer).await
     }
 
     /// Takes the stream out, and does what is to be done with the filters that nobody wants any more; the second time there are
@@ -178,6 +176,13 @@ impl Subscription {
     fn end(&self) {
         self.leave(State::unsubscribe);
     }
+}
+
+/// What the broker says to an UNSUBSCRIBE, if it is asked.
+pub(crate) async fn told(answer: Option<oneshot::Receiver<Requested>>) -> Result<(), Error> {
+    let Some(answer) = answer else { return Ok(()) };
+    let answers = answer.await.map_err(|_| Error::Closed)?.map_err(Error::NotDelivered)?;
+    answers.refusal().map_or(Ok(()), |refusal| Err(Error::Rejected(refusal)))
 }
 
 impl Stream for Subscription {

@@ -45,8 +45,14 @@ impl Driver {
         };
         self.dialled = true;
 
-        let properties = talk.as_ref().map_or_else(Vec::new, |talk| talk.properties(&data));
-        let loss = self.begin(credentials.as_ref(), &properties).map_err(End::Failed)?;
+        let mut properties = talk.as_ref().map_or_else(Vec::new, |talk| talk.properties(&data));
+        let user_properties: Vec<_> = self.options.user_properties().filter(|_| trusted).collect();
+        let lost = !user_properties.is_empty() && !self.servers.version().is_v5();
+        if !lost {
+            properties.extend(user_properties);
+        }
+        let mut loss = self.begin(credentials.as_ref(), &properties).map_err(End::Failed)?;
+        loss.properties |= lost;
         Ok(Begun { transport, loss, talk })
     }
 

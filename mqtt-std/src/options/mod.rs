@@ -79,7 +79,10 @@ pub struct Options {
     pub(crate) first_match: bool,
     pub(crate) stall_timeout: Duration,
     pub(crate) maximum_packet_size: u32,
+    pub(crate) topic_aliases: u16,
     request_response_information: bool,
+    request_problem_information: bool,
+    user_properties: Vec<(String, String)>,
     pub(crate) streaming: bool,
     pub(crate) sources: Option<Finder>,
 }
@@ -126,7 +129,10 @@ impl Options {
             first_match: false,
             stall_timeout: Duration::from_secs(30),
             maximum_packet_size: 16 << 20,
+            topic_aliases: 32,
             request_response_information: false,
+            request_problem_information: true,
+            user_properties: Vec::new(),
             streaming: false,
             sources: None,
         }
@@ -284,6 +290,33 @@ impl Options {
         self
     }
 
+    /// Asks the broker to say no more than Reason Codes of what it refuses (5.0 §3.1.2.11.7); default: it may give Reason Strings and
+    /// User Properties.
+    #[must_use]
+    pub const fn without_problem_information(mut self) -> Self {
+        self.request_problem_information = false;
+        self
+    }
+
+    /// Sets how many Topic Aliases the broker may use (5.0 §3.1.2.11.5); default: 32; 0: none.
+    #[must_use]
+    pub const fn topic_alias_maximum(mut self, aliases: u16) -> Self {
+        self.topic_aliases = aliases;
+        self
+    }
+
+    /// Adds a User Property of CONNECT (5.0 §3.1.2.11.8), for the broker; the same name may come again. In 3.1.1 it is left out, as
+    /// [`Status::Connected`](crate::Status::Connected) says in `loss`. A server that the options do not name is not told.
+    #[must_use]
+    pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.user_properties.push((name.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn user_properties(&self) -> impl Iterator<Item = Property<'_>> {
+        self.user_properties.iter().map(|(name, value)| Property::UserProperty(name, value))
+    }
+
     /// The options of CONNECT in a version, and what that version cannot say. `will` is lent by
     /// [`Will::properties`].
     pub(crate) fn connect_options<'a>(
@@ -300,6 +333,7 @@ impl Options {
             .receive_maximum(self.in_flight)
             .receive_beyond_maximum(u16::MAX)
             .request_response_information(self.request_response_information)
+            .request_problem_information(self.request_problem_information)
             // Once the streams have taken them.
             .acknowledge(Acknowledge::ByApplication);
         if !self.streaming {

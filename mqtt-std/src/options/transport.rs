@@ -1,5 +1,6 @@
 //! How the broker is reached.
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -17,7 +18,15 @@ impl Options {
     /// MQTT has a Keep Alive of its own.
     #[must_use]
     pub const fn tcp_keep_alive(mut self, silence: Duration) -> Self {
-        self.dial.tcp_keep_alive = Some(silence);
+        self.dial.tcp.keep_alive = Some(silence);
+        self
+    }
+
+    /// Sets the address of this machine that TCP connections come from, also those to a proxy; default: the system's choice. Only
+    /// addresses of the broker of the same family are tried.
+    #[must_use]
+    pub const fn local_address(mut self, address: IpAddr) -> Self {
+        self.dial.tcp.local_address = Some(address);
         self
     }
 

@@ -168,7 +168,8 @@ impl core::fmt::Debug for Shared {
 impl Shared {
     pub(crate) fn new(options: &Options) -> Arc<Self> {
         let storage = HeapStorage::new(options.in_flight, options.storage);
-        let mut machine = Machine::with(storage, HeapAliases::new(32, 32), HeapSubscriptions::default());
+        let mut machine =
+            Machine::with(storage, HeapAliases::new(options.topic_aliases, 32), HeapSubscriptions::default());
         if options.expect_session {
             machine.session.expect_session_present();
         }

@@ -1,7 +1,6 @@
 //! From a server's address to the stream that MQTT runs over: the socket, and what its scheme puts on top.
 
 use core::fmt;
-use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use super::{Connector, Scheme, Server, Stream, TransportError, TransportFault, t
 /// What options say about transports.
 #[derive(Clone, Default)]
 pub(crate) struct Dial {
-    pub(crate) tcp_keep_alive: Option<Duration>,
+    pub(crate) tcp: tcp::Settings,
     /// Makes the socket in our place.
     pub(crate) connector: Option<Arc<dyn Connector>>,
     #[cfg(feature = "tls")]
@@ -77,7 +76,7 @@ impl Dial {
         }
         #[cfg(feature = "proxy")]
         if let Some(proxy) = self.proxy.as_ref().filter(|_| server.scheme != Scheme::Unix) {
-            let stream = tcp::connect(proxy.host(), proxy.port(), self.tcp_keep_alive).await?;
+            let stream = tcp::connect(proxy.host(), proxy.port(), self.tcp).await?;
             return Ok(proxy.connect(server, Box::new(stream)).await?);
         }
         match server.scheme {
@@ -85,7 +84,7 @@ impl Dial {
             Scheme::Unix => Ok(Box::new(super::unix::connect(&server.path).await?)),
             #[cfg(not(unix))]
             Scheme::Unix => Err(io::ErrorKind::Unsupported.into()),
-            _ => Ok(Box::new(tcp::connect(&server.host, server.port, self.tcp_keep_alive).await?)),
+            _ => Ok(Box::new(tcp::connect(&server.host, server.port, self.tcp).await?)),
         }
     }
 }

@@ -78,6 +78,6 @@ pub use proxy::Proxy;
 pub use psk::Psk;
 pub use server::{Scheme, Server};
 #[cfg(feature = "tls")]
-pub use tls::Tls;
+pub use tls::{Tls, TlsVersion};
 
 pub(crate) use dial::Dial;

@@ -6,7 +6,7 @@ use core::task::Poll;
 use core::time::Duration;
 use std::io;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
 use super::{TransportError, TransportFault};
@@ -17,9 +17,23 @@ const MAXIMUM_ADDRESSES: usize = 16;
 /// How long an attempt may take before the next address is tried beside it (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// What options say about sockets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings {
+    /// After so long a silence the system looks whether the peer is there.
+    pub(crate) keep_alive: Option<Duration>,
+    /// Where connections come from.
+    pub(crate) local_address: Option<IpAddr>,
+}
+
 /// Connects to a host; its name is looked up anew.
-pub(super) async fn connect(host: &str, port: u16, keep_alive: Option<Duration>) -> Result<TcpStream, TransportError> {
-    let stream = race(interleaved(resolve(host, port).await?)).await?;
+pub(super) async fn connect(host: &str, port: u16, settings: Settings) -> Result<TcpStream, TransportError> {
+    let Settings { keep_alive, local_address } = settings;
+    let mut addresses = resolve(host, port).await?;
+    if let Some(local) = local_address {
+        addresses.retain(|address| address.is_ipv6() == local.is_ipv6());
+    }
+    let stream = race(interleaved(addresses), local_address).await?;
     // Small packets are not held back; a kernel that refuses is none the worse.
     let _ = stream.set_nodelay(true);
     if let Some(time) = keep_alive {
@@ -59,7 +73,7 @@ fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 type Attempt = Pin<Box<dyn Future<Output = Result<TcpStream, (SocketAddr, io::Error)>> + Send>>;
 
 /// The first of these that answers. The next one is tried once the latest attempt has failed, or takes long.
-async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, TransportError> {
+async fn race(addresses: Vec<SocketAddr>, local: Option<IpAddr>) -> Result<TcpStream, TransportError> {
     let mut addresses = addresses.into_iter();
     let mut attempts: Vec<Attempt> = Vec::new();
     let mut errors: Vec<(SocketAddr, io::Error)> = Vec::new();
@@ -89,7 +103,7 @@ async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, TransportError> {
             begun = true;
             match addresses.next() {
                 Some(address) => {
-                    let attempt = async move { TcpStream::connect(address).await.map_err(|error| (address, error)) };
+                    let attempt = async move { dial(address, local).await.map_err(|error| (address, error)) };
                     attempts.push(Box::pin(attempt));
                     next.as_mut().reset(Instant::now() + STAGGER);
                 }
@@ -99,6 +113,13 @@ async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, TransportError> {
         }
     })
     .await
+}
+
+async fn dial(address: SocketAddr, local: Option<IpAddr>) -> io::Result<TcpStream> {
+    let Some(local) = local else { return TcpStream::connect(address).await };
+    let socket = if local.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    socket.bind(SocketAddr::new(local, 0))?;
+    socket.connect(address).await
 }
 
 /// There is no other address to wait for.
@@ -143,12 +164,12 @@ mod tests {
     fn an_address_that_refuses_makes_way_for_the_next_one() {
         runtime().block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let closed = tokio::net::TcpSocket::new_v4().unwrap();
+            let closed = TcpSocket::new_v4().unwrap();
             closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let closed = closed.local_addr().unwrap();
-            let stream = race(vec![closed, listener.local_addr().unwrap()]).await.unwrap();
+            let stream = race(vec![closed, listener.local_addr().unwrap()], None).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
-            let error = race(vec![closed, closed]).await.unwrap_err();
+            let error = race(vec![closed, closed], None).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
             assert_eq!(error.to_string().matches("refused").count(), 2, "{error}");
         });
@@ -158,7 +179,7 @@ mod tests {
     fn an_address_that_does_not_answer_is_tried_beside_the_next_one() {
         runtime().block_on(async {
             // Those that wait to be accepted are as many as may.
-            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            let socket = TcpSocket::new_v4().unwrap();
             socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let deaf = socket.local_addr().unwrap();
             let _deaf = socket.listen(1).unwrap();
@@ -166,7 +187,7 @@ mod tests {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             tokio::time::pause();
             let begun = Instant::now();
-            let stream = race(vec![deaf, listener.local_addr().unwrap()]).await.unwrap();
+            let stream = race(vec![deaf, listener.local_addr().unwrap()], None).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
             assert!(begun.elapsed() >= STAGGER, "{:?}", begun.elapsed());
         });
@@ -178,7 +199,8 @@ mod tests {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = listener.local_addr().unwrap().port();
             for silence in [None, Some(Duration::from_secs(30))] {
-                let stream = connect("127.0.0.1", port, silence).await.unwrap();
+                let settings = Settings { keep_alive: silence, local_address: None };
+                let stream = connect("127.0.0.1", port, settings).await.unwrap();
                 assert!(stream.nodelay().unwrap());
                 let socket = socket2::SockRef::from(&stream);
                 assert_eq!(socket.keepalive().unwrap(), silence.is_some());
@@ -187,6 +209,21 @@ mod tests {
                     assert_eq!(socket.tcp_keepalive_time().unwrap(), silence);
                 }
             }
+        });
+    }
+
+    #[test]
+    fn connections_come_from_the_address_that_was_chosen() {
+        runtime().block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let from = |address: &str| Settings { keep_alive: None, local_address: Some(address.parse().unwrap()) };
+            let stream = connect("localhost", port, from("127.0.0.2")).await.unwrap();
+            assert_eq!(stream.local_addr().unwrap().ip(), address("127.0.0.2:1").ip());
+            // Not an address of this machine; of another family.
+            let error = connect("127.0.0.1", port, from("192.0.2.1")).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+            assert!(connect("127.0.0.1", port, from("::1")).await.is_err());
         });
     }
 }

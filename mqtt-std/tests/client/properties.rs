@@ -3,7 +3,7 @@
 use mqtt_core::{
     Ack, AckKind, Delivery, Packet, Properties, Property, Publish, QoS, ReasonCode, ReasonCodes, Suback, TopicName,
 };
-use mqtt_std::{Client, Delivered, Error, Outcome, TopicAliasUse, UsageError};
+use mqtt_std::{Client, Delivered, Error, Outcome, PacketIdentifier, Status, TopicAliasUse, UsageError};
 
 use super::support::*;
 
@@ -36,6 +36,60 @@ fn every_property_of_a_publish_is_sent_now_or_later() {
             }
             drop(now);
             drop(early);
+        }
+    });
+}
+
+#[test]
+fn what_connect_says_beside_is_an_option() {
+    run(async || {
+        for (version, said) in [(V5, true), (V3, false)] {
+            let peer = Peer::new(version).await;
+            let options = peer.options().user_property("site", "cellar").user_property("site", "attic");
+            let options = options.topic_alias_maximum(3).without_problem_information();
+            let client = Client::connect_retrying(options).unwrap();
+            let mut link = peer.accept().await;
+            let received = link.packet().await;
+            let Ok(Packet::Connect(connect)) = received.packet() else { panic!("{received:?}") };
+            let list: Vec<_> = connect.properties.iter().collect();
+            for property in [
+                Property::TopicAliasMaximum(3),
+                Property::RequestProblemInformation(0),
+                Property::UserProperty("site", "cellar"),
+                Property::UserProperty("site", "attic"),
+            ] {
+                assert_eq!(list.contains(&property), said, "{property:?} in {list:?}");
+            }
+            link.connack(false, ReasonCode::SUCCESS).await;
+            let now = status(&client, is_connected).await;
+            let Status::Connected { loss, .. } = now else { panic!("{now:?}") };
+            assert_eq!((loss.properties, loss.request_problem_information), (!said, !said));
+        }
+    });
+}
+
+#[test]
+fn that_a_payload_is_no_text_can_be_said() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let (client, mut link) = peer.connect(peer.options()).await;
+        client.publish("t", "x").payload_is_text().payload_is_bytes().await.unwrap();
+        let line = link.receive().await;
+        assert!(line.contains("PayloadFormatIndicator(0)") && !line.contains("Indicator(1)"), "{line}");
+    });
+}
+
+#[test]
+fn a_message_tells_its_packet_identifier_at_qos_1_and_2() {
+    run(async || {
+        let peer = Peer::new(V3).await;
+        let (client, mut link) = peer.connect(peer.options()).await;
+        let (stream, _) = tokio::join!(client.subscribe("t", QoS::ExactlyOnce), link.grant("t q2"));
+        let mut stream = stream.unwrap();
+        for (qos, number) in [(QoS::AtMostOnce, 0), (QoS::AtLeastOnce, 7), (QoS::ExactlyOnce, 65_535)] {
+            link.publish("t", qos, number, "x").await;
+            let message = stream.next().await.unwrap();
+            assert_eq!(message.packet_identifier().map_or(0, PacketIdentifier::number), number);
         }
     });
 }

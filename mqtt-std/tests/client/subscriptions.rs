@@ -54,6 +54,25 @@ async fn end_with(client: Client, mut link: Link) {
 }
 
 #[test]
+fn a_subscription_without_a_stream_is_ended_by_its_filter() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let (client, mut link) = peer.connect(peer.options().keep_session()).await;
+        for (number, code, ended) in [(1, 0x00, true), (2, 0x87, false)] {
+            let answer = async {
+                link.expect(&format!("UNSUBSCRIBE #{number} a/+")).await;
+                link.unsuback(number, &[code]).await;
+            };
+            let (answered, ()) = tokio::join!(client.unsubscribe("a/+"), answer);
+            assert_eq!(answered.is_ok(), ended, "{answered:?}");
+        }
+        assert!(matches!(client.unsubscribe("a#").await, Err(Error::InvalidTopicFilter(_))));
+        client.shutdown(Duration::ZERO).await.unwrap();
+        assert!(matches!(client.unsubscribe("a").await, Err(Error::Closed)));
+    });
+}
+
+#[test]
 fn a_stream_dropped_while_there_is_no_room_unsubscribes_when_there_is() {
     run(async || {
         for version in BOTH {

@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Arc;
 
 use mqtt_core::ErrorClass;
-use mqtt_std::transport::{Tls, TransportFault};
+use mqtt_std::transport::{Tls, TlsVersion, TransportFault};
 use mqtt_std::{Cause, Client, Options, Run, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -85,6 +85,49 @@ fn what_is_switched_off_by_that_name_is_off() {
         let certificate = |authority: &Authority| authority.server_valid("broker.example", (-30, -1));
         let Some(broker) = Everywhere::with_certificate(Authority::new("a"), certificate) else { return };
         works(url(&broker).tls(Tls::new().danger_accept_any_certificate())).await;
+    });
+}
+
+#[test]
+fn the_name_alone_can_be_let_pass() {
+    run(async || {
+        let certificate = |authority: &Authority| authority.server("broker.example");
+        let Some(broker) = Everywhere::with_certificate(Authority::new("a"), certificate) else { return };
+        works(url(&broker).tls(trusting(&broker).danger_accept_any_name())).await;
+        let stranger = Tls::new().ca_pem(Authority::new("a stranger").pem).danger_accept_any_name();
+        assert_fails(url(&broker).tls(stranger), TransportFault::CertificateNotTrusted, "UnknownIssuer").await;
+        let certificate = |authority: &Authority| authority.server_valid("broker.example", (-30, -1));
+        let Some(broker) = Everywhere::with_certificate(Authority::new("a"), certificate) else { return };
+        let options = url(&broker).tls(trusting(&broker).danger_accept_any_name());
+        assert_fails(options, TransportFault::CertificateExpired, "certificate").await;
+    });
+}
+
+#[test]
+fn one_version_alone_is_spoken_if_that_is_wanted() {
+    run(async || {
+        let authority = Authority::new("a");
+        let pair = authority.server("localhost");
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&pair.chain).collect::<Result<_, _>>().unwrap();
+        for (server, version) in [
+            (&tokio_rustls::rustls::version::TLS12, TlsVersion::V1_2),
+            (&tokio_rustls::rustls::version::TLS13, TlsVersion::V1_3),
+        ] {
+            let key = PrivateKeyDer::from_pem_slice(&pair.key).unwrap();
+            let config = ServerConfig::builder_with_provider(ring::default_provider().into());
+            let config = config.with_protocol_versions(&[server]).unwrap().with_no_client_auth();
+            let acceptor = TlsAcceptor::from(Arc::new(config.with_single_cert(chain.clone(), key).unwrap()));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("mqtts://localhost:{}", listener.local_addr().unwrap().port());
+            for (wanted, spoken) in [(TlsVersion::V1_2, version), (TlsVersion::V1_3, version)] {
+                let tls = Tls::new().ca_pem(authority.pem.clone()).version(wanted);
+                let attempt = tokio::spawn(Client::connect(options(&url).tls(tls)));
+                let (stream, _) = listener.accept().await.unwrap();
+                let accepted = timeout(PATIENCE, acceptor.accept(stream)).await.unwrap();
+                assert_eq!(accepted.is_ok(), wanted == spoken, "{wanted:?} of {spoken:?}");
+                attempt.abort();
+            }
+        }
     });
 }
 

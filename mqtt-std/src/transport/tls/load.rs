@@ -3,13 +3,14 @@
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, version};
 
-use super::unverified::Unverified;
-use super::{Pem, Settings, Tls};
+use super::unverified::{AnyName, Unverified};
+use super::{Pem, Settings, Tls, TlsVersion};
 use crate::transport::{TransportError, TransportFault};
 
 /// What an attempt found.
@@ -63,7 +64,12 @@ impl Loaded {
     fn config(&self, settings: &Settings) -> Result<ClientConfig, TransportError> {
         let provider = provider(settings)?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_safe_default_protocol_versions().map_err(of_rustls)?;
+        let builder = match settings.version {
+            None => builder.with_safe_default_protocol_versions(),
+            Some(TlsVersion::V1_2) => builder.with_protocol_versions(&[&version::TLS12]),
+            Some(TlsVersion::V1_3) => builder.with_protocol_versions(&[&version::TLS13]),
+        };
+        let builder = builder.map_err(of_rustls)?;
         let builder = if settings.any_certificate {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
         } else {
@@ -73,7 +79,14 @@ impl Loaded {
             if usable == 0 {
                 return Err(wrong("no certificate of an authority is usable"));
             }
-            builder.with_root_certificates(roots)
+            if settings.any_name {
+                let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier =
+                    verifier.build().map_err(|error| TransportError::new(TransportFault::Settings, error))?;
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName(verifier)))
+            } else {
+                builder.with_root_certificates(roots)
+            }
         };
         let mut config = match &self.client_certificate {
             Some((chain, key)) => builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(of_rustls)?,

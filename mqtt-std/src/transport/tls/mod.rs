@@ -55,6 +55,8 @@ struct Settings {
     alpn: Vec<Vec<u8>>,
     server_name: Option<String>,
     any_certificate: bool,
+    any_name: bool,
+    version: Option<TlsVersion>,
     provider: Option<Arc<CryptoProvider>>,
     config: Option<Arc<ClientConfig>>,
 }
@@ -83,6 +85,16 @@ impl Tls {
             Arc::make_mut(config).client_auth_cert_resolver = Arc::new(NoIdentity);
         }
     }
+}
+
+/// A version of TLS; see [`Tls::version`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    V1_2,
+    /// TLS 1.3 (RFC 8446).
+    V1_3,
 }
 
 #[derive(Clone)]
@@ -152,6 +164,19 @@ impl Tls {
         self.with(|settings| settings.any_certificate = true)
     }
 
+    /// **Takes a certificate for another name**, from an authority that is trusted: whoever has one of its certificates can be in
+    /// between. For tests; each connection logs a warning.
+    #[must_use]
+    pub fn danger_accept_any_name(self) -> Self {
+        self.with(|settings| settings.any_name = true)
+    }
+
+    /// Speaks this version alone; default: 1.3, or 1.2 with a server that does not know it.
+    #[must_use]
+    pub fn version(self, version: TlsVersion) -> Self {
+        self.with(|settings| settings.version = Some(version))
+    }
+
     /// Sets the cryptography.
     #[must_use]
     pub fn provider(self, provider: Arc<CryptoProvider>) -> Self {
@@ -181,6 +206,7 @@ impl fmt::Debug for Tls {
             .field("client_certificate", &settings.client_certificate.as_ref().map(|(chain, _)| chain))
             .field("server_name", &settings.server_name)
             .field("any_certificate", &settings.any_certificate)
+            .field("any_name", &settings.any_name)
             .finish_non_exhaustive()
     }
 }
