@@ -177,10 +177,10 @@ impl<F: NorFlash, const OUT: usize, const IN: usize, const RECORD: usize> FlashS
     }
 
     /// Identifiers of received messages mean nothing any more, or this one means another message from here on.
-    async fn release(&mut self, which: Option<PacketIdentifier>) -> Result<(), FlashError<F::Error>> {
+    async fn release(&mut self, which: impl Fn(&Received) -> bool) -> Result<(), FlashError<F::Error>> {
         for index in 0..IN {
             let Some(received) = self.received.get_mut(index).and_then(Option::as_mut) else { continue };
-            if which.is_none_or(|id| received.packet_identifier == Some(id)) {
+            if which(received) {
                 received.packet_identifier = None;
                 if received.confirmed {
                     let delivery = received.delivery;
@@ -195,9 +195,9 @@ impl<F: NorFlash, const OUT: usize, const IN: usize, const RECORD: usize> FlashS
     fn note(&mut self, key: u16, record: &Record<'_>) -> bool {
         let index = usize::from(key & 0xFF);
         match *record {
-            Record::SessionStarted { .. } => {
+            Record::SessionStarted { after, .. } => {
                 self.started = true;
-                for received in self.received.iter_mut().flatten() {
+                for received in self.received.iter_mut().flatten().filter(|received| received.delivery <= after) {
                     received.packet_identifier = None;
                 }
             }
@@ -291,10 +291,10 @@ impl<F: NorFlash, const OUT: usize, const IN: usize, const RECORD: usize> Store 
 
     async fn append(&mut self, record: &[u8]) -> Result<(), Self::Error> {
         match Record::decode(record).map_err(|_| FlashError::Corrupt)? {
-            Record::SessionStarted { .. } => {
+            Record::SessionStarted { after, .. } => {
                 self.write(if self.started { LATEST } else { FIRST }, record).await?;
                 self.started = true;
-                self.release(None).await
+                self.release(|received| received.delivery <= after).await
             }
             Record::Published { packet_identifier, .. } => {
                 let index = self.outgoing_place(packet_identifier).ok_or(FlashError::TooLarge)?;
@@ -323,7 +323,7 @@ impl<F: NorFlash, const OUT: usize, const IN: usize, const RECORD: usize> Store 
             Record::Received { delivery, packet_identifier, .. } => {
                 let index = self.received.iter().position(Option::is_none).ok_or(FlashError::TooLarge)?;
                 self.write(RECEIVED + index as u16, record).await?;
-                self.release(Some(packet_identifier)).await?;
+                self.release(|received| received.packet_identifier == Some(packet_identifier)).await?;
                 if let Some(place) = self.received.get_mut(index) {
                     *place = Some(Received { delivery, packet_identifier: Some(packet_identifier), confirmed: false });
                 }

@@ -288,7 +288,7 @@ impl<A: Aliases> Connection<A> {
         let quota = self.limits.receive_maximum.min(self.ours.send_maximum);
         while let Some(id) = session.queues.publishes.first() {
             let Some(exchange) = session.exchange(id) else { return Ok(None) };
-            if session.queues.unacknowledged >= quota || !session.may_leave(exchange.record) {
+            if session.queues.unacknowledged >= quota || !session.may_be_published(exchange.record) {
                 return Ok(None);
             }
             if exchange.is_expired(now) {

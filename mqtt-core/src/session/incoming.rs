@@ -342,6 +342,19 @@ impl<S: Storage> Session<S> {
         self.storage.incoming_mut().clear();
     }
 
+    /// A record says that these came in sessions that the Server has no longer.
+    pub(super) fn forget_arrivals_up_to(&mut self, last: DeliveryNumber) {
+        if last >= self.last_delivery {
+            return self.forget_arrivals();
+        }
+        // The record was written late, which is so rare that the table need not be able to list what it has.
+        for id in (1..=u16::MAX).filter_map(PacketIdentifier::new) {
+            if self.storage.incoming().get(id).is_some_and(|arrival| arrival.delivery <= last) {
+                self.storage.incoming_mut().remove(id);
+            }
+        }
+    }
+
     /// A record says that a message was received before the crash; its PUBREC may have been sent.
     pub(super) fn restore_arrival(&mut self, id: PacketIdentifier, delivery: DeliveryNumber) -> bool {
         self.last_delivery = self.last_delivery.max(delivery);
@@ -358,10 +371,15 @@ impl<S: Storage> Session<S> {
         self.storage.incoming_mut().insert(id, arrival)
     }
 
-    /// The record that a PUBCOMP waits for has got another number.
-    pub(super) fn renumber_pubcomp(&mut self, id: PacketIdentifier, from: u64, to: u64) {
-        if let Some(arrival) = self.storage.incoming_mut().get_mut(id).filter(|arrival| arrival.record == from) {
-            arrival.record = to;
+    /// Tells whether a PUBCOMP waits for this record.
+    pub(super) fn awaits_release(&self, id: PacketIdentifier, record: u64) -> bool {
+        self.storage.incoming().get(id).is_some_and(|arrival| arrival.record == record)
+    }
+
+    /// A PUBCOMP waits for this record from now on.
+    pub(super) fn await_release(&mut self, id: PacketIdentifier, record: u64) {
+        if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {
+            arrival.record = record;
         }
     }
 

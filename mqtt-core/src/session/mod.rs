@@ -52,6 +52,11 @@ pub struct Session<S> {
     pending: Maybe<RecordTicket>,
     last_record: u64,
     durable_up_to: u64,
+    /// The record that says that the session began. Nothing is published before it is durable: after a crash in between the
+    /// session would be taken for the one before.
+    started: u64,
+    /// Messages up to this number came in sessions before this one.
+    began_after: DeliveryNumber,
 }
 
 impl<S: Storage> Session<S> {
@@ -70,6 +75,8 @@ impl<S: Storage> Session<S> {
             pending: Maybe::None,
             last_record: 0,
             durable_up_to: 0,
+            started: 0,
+            began_after: DeliveryNumber(0),
         }
     }
 
@@ -204,8 +211,8 @@ impl<S: Storage> Session<S> {
         self.forget_arrivals();
         self.restart_outgoing(republish_exactly_once);
         self.expected = false;
-        let record = self.pend(PendingRecord::SessionStarted);
-        self.hold_publishes(record);
+        self.began_after = self.last_delivery;
+        self.started = self.pend(PendingRecord::SessionStarted);
     }
 
     /// CONNACK says that the Server has a session. Where this side knew of none (3.1.1 lets it be), or only from the caller, its
@@ -213,13 +220,13 @@ impl<S: Storage> Session<S> {
     pub(crate) fn resume(&mut self) {
         if !self.established || self.expected {
             self.expected = false;
-            let record = self.pend(PendingRecord::SessionStarted);
-            self.hold_publishes(record);
+            self.started = self.pend(PendingRecord::SessionStarted);
         }
     }
 
     /// The record of this ticket could not be made durable. The connection lives: a publish fails with
-    /// [`Outcome::StoreFailed`], a message from the Server counts as not received, any other record is due again.
+    /// [`Outcome::StoreFailed`], a message from the Server counts as not received, any other record is due again as long as what it
+    /// says is true.
     ///
     /// `v5`: the version of the connection there is now.
     pub(crate) fn fail_record(&mut self, ticket: RecordTicket, v5: bool) {
@@ -232,8 +239,10 @@ impl<S: Storage> Session<S> {
             PendingRecord::Received(id) => self.arrival_record_failed(id, ticket.number, v5),
             // It gets a new number: those that come behind it may be durable before it is.
             kind => {
-                let record = self.pend(kind);
-                self.await_record(kind, ticket.number, record);
+                if self.is_due_again(ticket) {
+                    let record = self.pend(kind);
+                    self.await_record(kind, record);
+                }
             }
         }
     }

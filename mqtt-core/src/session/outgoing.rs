@@ -358,23 +358,6 @@ impl<S: Storage> Session<S> {
         }
     }
 
-    /// Nothing is published before this record is durable: that the session began anew. After a crash in between it would be
-    /// taken for the one before.
-    pub(super) fn hold_publishes(&mut self, record: u64) {
-        let mut next = self.queues.publishes.first();
-        while let Some(exchange) = next.and_then(|id| self.storage.outgoing_mut().get_mut(id)) {
-            exchange.record = exchange.record.max(record);
-            next = exchange.link.next();
-        }
-    }
-
-    /// The record that a PUBREL waits for has got another number.
-    pub(super) fn renumber_pubrel(&mut self, id: PacketIdentifier, from: u64, to: u64) {
-        if let Some(exchange) = self.storage.outgoing_mut().get_mut(id).filter(|exchange| exchange.record == from) {
-            exchange.record = to;
-        }
-    }
-
     fn repeat_pubrel(&mut self, id: PacketIdentifier) {
         let Some(exchange) = self.storage.outgoing_mut().get_mut(id).filter(|exchange| exchange.in_flight) else {
             return;

@@ -39,10 +39,13 @@ use crate::version::ProtocolVersion;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Record<'a> {
-    /// The Server has a new session; what was received in the one before is forgotten.
+    /// The Server has a new session; what was received in those before is forgotten.
     SessionStarted {
         /// The Client Identifier, also when the Server assigned it.
         client_identifier: &'a str,
+        /// The last message of the sessions before. A record that failed is written later, behind those of messages that it does
+        /// not speak of.
+        after: DeliveryNumber,
     },
     /// A message was accepted for sending.
     Published {
@@ -144,12 +147,31 @@ impl<S: Storage> Session<S> {
         number
     }
 
+    /// Tells whether a record that failed still says what is so. Behind the beginning of another session, or of another exchange with
+    /// the identifier, it would undo that.
+    pub(super) fn is_due_again(&self, ticket: RecordTicket) -> bool {
+        match ticket.kind {
+            PendingRecord::SessionStarted => self.started == ticket.number,
+            PendingRecord::PubrecReceived(id) => {
+                self.exchange(id).is_some_and(|exchange| exchange.record == ticket.number)
+            }
+            PendingRecord::Completed(id) => self.exchange(id).is_none(),
+            PendingRecord::Released(id) => self.awaits_release(id, ticket.number),
+            PendingRecord::Confirmed(_) => true,
+            PendingRecord::Published(_) | PendingRecord::Received(_) => false,
+        }
+    }
+
     /// A record that failed is due again, with another number: what waited for it waits for that.
-    pub(super) fn await_record(&mut self, kind: PendingRecord, from: u64, to: u64) {
+    pub(super) fn await_record(&mut self, kind: PendingRecord, number: u64) {
         match kind {
-            PendingRecord::PubrecReceived(id) => self.renumber_pubrel(id, from, to),
-            PendingRecord::Released(id) => self.renumber_pubcomp(id, from, to),
-            PendingRecord::SessionStarted => self.hold_publishes(to),
+            PendingRecord::SessionStarted => self.started = number,
+            PendingRecord::PubrecReceived(id) => {
+                if let Some(exchange) = self.storage.outgoing_mut().get_mut(id) {
+                    exchange.record = number;
+                }
+            }
+            PendingRecord::Released(id) => self.await_release(id, number),
             _ => {}
         }
     }
@@ -169,6 +191,11 @@ impl<S: Storage> Session<S> {
         record <= self.durable_up_to
     }
 
+    /// Tells whether a publish that waits for this record may be sent.
+    pub(crate) const fn may_be_published(&self, record: u64) -> bool {
+        self.may_leave(record) && self.may_leave(self.started)
+    }
+
     /// The record that the last call made, if it made one. With a store, ask after every call.
     ///
     /// Append it, then tell [`records_durable`](Self::records_durable) or [`Connection::record_failed`](crate::Connection::record_failed).
@@ -176,7 +203,7 @@ impl<S: Storage> Session<S> {
         let ticket = core::mem::replace(&mut self.pending, Maybe::None).get()?;
         let record = match ticket.kind {
             PendingRecord::SessionStarted => {
-                Record::SessionStarted { client_identifier: self.storage.client_identifier() }
+                Record::SessionStarted { client_identifier: self.storage.client_identifier(), after: self.began_after }
             }
             PendingRecord::Published(packet_identifier) => {
                 let exchange = self.storage.outgoing().get(packet_identifier)?;
@@ -215,9 +242,10 @@ impl<S: Storage> Session<S> {
     pub fn restore(&mut self, now: Instant, record: &Record<'_>) -> Result<(), StorageFull> {
         let full = StorageFull { needed: 0, free: 0 };
         match *record {
-            Record::SessionStarted { client_identifier } => {
+            Record::SessionStarted { client_identifier, after } => {
                 (self.established, self.expected) = (true, false);
-                self.forget_arrivals();
+                self.began_after = after;
+                self.forget_arrivals_up_to(after);
                 self.restore_start();
                 self.storage.set_client_identifier(client_identifier)?;
             }
@@ -263,7 +291,10 @@ impl<'a> Record<'a> {
         let mut measure = Measure::default();
         measure.add(1);
         match *self {
-            Self::SessionStarted { client_identifier } => measure.string(client_identifier)?,
+            Self::SessionStarted { client_identifier, .. } => {
+                measure.add(8);
+                measure.string(client_identifier)?;
+            }
             Self::Published { message, source, expires_in, .. } => {
                 measure.add(3);
                 measure.add(if expires_in.is_some() { 4 } else { 0 });
@@ -288,8 +319,9 @@ impl<'a> Record<'a> {
         let len = self.encoded_len()?;
         let mut writer = Writer::new(out, len)?;
         match *self {
-            Self::SessionStarted { client_identifier } => {
+            Self::SessionStarted { client_identifier, after } => {
                 writer.u8(1);
+                delivery_number(&mut writer, after);
                 writer.binary(client_identifier.as_bytes());
             }
             Self::Published { packet_identifier, message, exactly_once, expires_in, source } => {
@@ -334,7 +366,10 @@ impl<'a> Record<'a> {
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let record = match reader.u8()? {
-            1 => Self::SessionStarted { client_identifier: reader.string()? },
+            1 => {
+                let after = read_delivery_number(&mut reader)?;
+                Self::SessionStarted { client_identifier: reader.string()?, after }
+            }
             2 => {
                 let packet_identifier = reader.packet_identifier()?;
                 let flags = reader.u8()?;

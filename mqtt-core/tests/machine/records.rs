@@ -374,6 +374,24 @@ fn a_publish_that_cannot_be_recorded_fails_alone() {
     }
 }
 
+// It waits for the record of the session, too; which of the two failed is not to be confused.
+#[test]
+fn a_publish_before_the_session_began_fails_with_its_own_record() {
+    for version in any_version() {
+        let mut pair = Pair::durable(version);
+        pair.sync = false;
+        pair.publish(2, "a").unwrap();
+        pair.connect(&options(version));
+        pair.connack(false, &[]);
+        let failed = pair.log[0].0;
+        pair.machine.record_failed(failed).unwrap();
+        assert_eq!(pair.outcomes(), ["Publish #1 StoreFailed"]);
+        let records = pair.log.len();
+        pair.make_durable(records);
+        assert!(pair.sent().is_empty(), "it was never recorded");
+    }
+}
+
 #[test]
 fn a_message_that_cannot_be_recorded_counts_as_not_received() {
     for version in any_version() {
@@ -425,6 +443,53 @@ fn any_other_record_is_due_again_and_holds_back_its_packet_until_then() {
 }
 
 // Durable, and by hand: the record acknowledges, the application confirms.
+// It is written late, behind a message of the session that it speaks of: that one is not forgotten.
+#[test]
+fn the_record_of_a_session_that_failed_leaves_the_messages_behind_it_alone() {
+    for version in any_version() {
+        let mut pair = Pair::durable(version);
+        pair.sync = false;
+        pair.connect(&options(version));
+        pair.connack(false, &[]);
+        let started = pair.log[0].0;
+        pair.message(2, 8, "in");
+        pair.machine.record_failed(started).unwrap();
+        pair.write_records();
+        assert_eq!(kinds(&pair)[1..], ["Received", "SessionStarted"]);
+        pair.log.remove(0);
+        let records = pair.log.len();
+        pair.crash(records, Small::new());
+        pair.reconnect(true);
+        assert!(pair.message_again(2, 8, "in").is_empty(), "it was received");
+        assert_eq!(pair.sent(), ["PUBREC #8"]);
+    }
+}
+
+// The identifier means another exchange by then: written behind its record, the one that failed would end it.
+#[test]
+fn a_record_that_failed_is_not_due_again_once_its_identifier_means_something_else() {
+    for version in any_version() {
+        let mut pair = connected(version);
+        pair.sync = false;
+        pair.message(2, 8, "in");
+        pair.make_durable(2);
+        pair.sent();
+        pair.pubrel(8);
+        let first = pair.log.last().unwrap().0;
+        pair.reconnect(true);
+        // No PUBCOMP has left, so the Server repeats it.
+        pair.pubrel(8);
+        let second = pair.log.last().unwrap().0;
+        pair.machine.records_durable(second.number());
+        pair.sent();
+        pair.message(2, 8, "new");
+        let before = kinds(&pair);
+        pair.machine.record_failed(first).unwrap();
+        pair.write_records();
+        assert_eq!(kinds(&pair), before);
+    }
+}
+
 #[test]
 fn a_durable_message_is_acknowledged_when_it_is_recorded() {
     for version in any_version() {
@@ -497,8 +562,8 @@ fn every_record_reads_as_it_was_written() {
     let packet_identifier = PacketIdentifier::MAX;
     let delivery = DeliveryNumber(0x0102_0304_0506_0708);
     for record in [
-        Record::SessionStarted { client_identifier: "" },
-        Record::SessionStarted { client_identifier: "pump-7" },
+        Record::SessionStarted { client_identifier: "", after: DeliveryNumber(0) },
+        Record::SessionStarted { client_identifier: "pump-7", after: DeliveryNumber(3) },
         Record::Published {
             packet_identifier,
             message: published,
@@ -585,7 +650,9 @@ fn a_record_that_failed_waits_for_the_one_that_was_not_polled() {
 fn delivery_numbers_go_on_behind_the_highest_that_was_confirmed() {
     for version in any_version() {
         let mut pair = Pair::durable(version);
-        pair.machine.restore(pair.now, &Record::SessionStarted { client_identifier: "c" }).unwrap();
+        pair.machine
+            .restore(pair.now, &Record::SessionStarted { client_identifier: "c", after: DeliveryNumber(0) })
+            .unwrap();
         pair.machine.restore(pair.now, &Record::Confirmed { delivery: DeliveryNumber(41) }).unwrap();
         pair.connect(&options(version));
         pair.connack(true, &[]);

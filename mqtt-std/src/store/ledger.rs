@@ -10,7 +10,8 @@ use mqtt_core::{DeliveryNumber, PacketIdentifier, Record};
 /// What a store has to know of a record to tell when it may be forgotten.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Note {
-    SessionStarted,
+    /// Messages up to this number came in sessions before.
+    SessionStarted(DeliveryNumber),
     Published(PacketIdentifier),
     PubrecReceived(PacketIdentifier),
     Completed(PacketIdentifier),
@@ -24,7 +25,7 @@ pub(super) enum Note {
 impl Note {
     pub(super) fn of(record: &Record<'_>) -> Self {
         match *record {
-            Record::SessionStarted { .. } => Self::SessionStarted,
+            Record::SessionStarted { after, .. } => Self::SessionStarted(after),
             Record::Published { packet_identifier, .. } => Self::Published(packet_identifier),
             Record::PubrecReceived { packet_identifier } => Self::PubrecReceived(packet_identifier),
             Record::Completed { packet_identifier } => Self::Completed(packet_identifier),
@@ -113,13 +114,13 @@ impl<P> Ledger<P> {
         let number = self.next;
         self.next = self.next.saturating_add(1);
         let kind = match note {
-            Note::SessionStarted => Kind::SessionStarted,
+            Note::SessionStarted(_) => Kind::SessionStarted,
             Note::Published(_) => Kind::Published,
             _ => Kind::Other,
         };
         self.live.insert(number, (kind, place));
         match note {
-            Note::SessionStarted => self.session_started(forget),
+            Note::SessionStarted(after) => self.session_started(after, forget),
             Note::Published(id) => {
                 self.completed(id, forget);
                 self.outgoing.insert(id, Outgoing { published: Some(number), pubrec: None });
@@ -179,9 +180,15 @@ impl<P> Ledger<P> {
         self.drop_all(dead.into_iter().map(Some), forget);
     }
 
-    /// The Server has a new session: identifiers of received messages mean nothing any more.
-    fn session_started(&mut self, forget: &mut impl FnMut(u64, P)) {
-        for delivery in core::mem::take(&mut self.unreleased).into_values() {
+    /// The Server has a new session: identifiers of messages that were received before mean nothing any more.
+    fn session_started(&mut self, after: DeliveryNumber, forget: &mut impl FnMut(u64, P)) {
+        let mut before = Vec::new();
+        self.unreleased.retain(|_, delivery| {
+            let stays = *delivery > after;
+            before.extend((!stays).then_some(*delivery));
+            stays
+        });
+        for delivery in before {
             self.release(delivery, None, forget);
         }
     }

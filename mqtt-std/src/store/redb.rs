@@ -74,7 +74,7 @@ impl RedbStore {
         };
         let note = Note::of_encoded(record);
         self.ledger.note(note, Place { key, len }, &mut forget);
-        if note == Note::SessionStarted {
+        if matches!(note, Note::SessionStarted(_)) {
             self.ledger.thin_out(&mut forget);
         }
     }

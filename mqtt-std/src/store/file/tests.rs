@@ -222,7 +222,7 @@ fn texts(records: &[Record<'_>]) -> Vec<String> {
 fn rounds() -> Vec<Vec<Record<'static>>> {
     let delivery = DeliveryNumber(1);
     vec![
-        vec![Record::SessionStarted { client_identifier: "pump-7" }, published(1, "a")],
+        vec![Record::SessionStarted { client_identifier: "pump-7", after: DeliveryNumber(3) }, published(1, "a")],
         vec![published(2, "b"), Record::PubrecReceived { packet_identifier: id(1) }],
         vec![received(1, 9, "in"), Record::Completed { packet_identifier: id(1) }],
         vec![Record::Released { packet_identifier: id(9) }, Record::Confirmed { delivery }, published(3, "c")],
