@@ -10,6 +10,7 @@ mod encrypted;
 mod inspect;
 mod jobs;
 mod lamp;
+mod load;
 mod logins;
 mod metrics;
 mod service;
