@@ -1,4 +1,5 @@
 """Reads a 32-bit ELF image, as far as the scripts here need it."""
+import bisect
 import re
 import shutil
 import struct
@@ -67,6 +68,40 @@ class Image:
             if section.flags & WRITABLE:
                 ram += section.size
         return flash, ram
+
+    def places(self):
+        """Each `core::panic::Location` in the image: file, line, column."""
+        loaded = [(section.address, section.data) for section in self.sections if section.address]
+
+        def name(pointer, length):
+            for address, data in loaded:
+                if address <= pointer and pointer + length <= address + len(data):
+                    # A newer compiler ends the text with a zero and does not count it.
+                    return next((text for extra in (0, 1) if (text := data[pointer - address:pointer - address + length + extra].rstrip(
+                        b"\0"))[-3:] == b".rs"), None)
+            return None
+
+        found = set()
+        for _, data in loaded:
+            for at in range(0, len(data) - 15, 4):
+                pointer, length, line, column = struct.unpack_from("<4I", data, at)
+                if 3 < length < 300 and line and column and (file := name(pointer, length)):
+                    found.add((file.decode(), line, column))
+        return sorted(found)
+
+    def references(self):
+        """Which function refers to which, and by what kind of relocation; of an image linked with `--emit-relocs`."""
+        functions = sorted((symbol.value & ~1, symbol.size, symbol.name) for symbol in self.symbols if symbol.kind == 2 and symbol.size)
+        starts = [start for start, _, _ in functions]
+        for section in self.sections:
+            if section.kind not in (REL, RELA):
+                continue
+            for at in range(0, section.size, 8 if section.kind == REL else 12):
+                offset, info = struct.unpack_from("<II", section.data, at)
+                callee = self.symbols[info >> 8]
+                place = bisect.bisect_right(starts, offset) - 1
+                if callee.kind == 2 and place >= 0 and offset < starts[place] + functions[place][1]:
+                    yield functions[place][2], callee.name, info & 0xFF
 
 
 def text(data, at):

@@ -75,6 +75,7 @@ mod trace;
 mod types;
 mod version;
 
+pub use codec::bytes::{move_to_front, put};
 pub use codec::framing::{Frames, Framing, Input};
 pub use connection::{
     Aliases, ArrayAliases, Connected, Connection, ConnectionError, Event, Message, NoAliases, ProtocolError,

@@ -20,7 +20,7 @@ use core::fmt;
 use core::ops::Range;
 
 use embedded_storage_async::nor_flash::NorFlash;
-use mqtt_core::{DeliveryNumber, PacketIdentifier, Record};
+use mqtt_core::{DeliveryNumber, PacketIdentifier, Record, put};
 use sequential_storage::cache::{Cache, Uncached};
 use sequential_storage::map::{MapConfig, MapStorage};
 
@@ -114,8 +114,7 @@ impl<F: NorFlash, const OUT: usize, const IN: usize, const RECORD: usize> FlashS
         let number = self.number.checked_add(1).ok_or(FlashError::TooLarge)?;
         let mut value = [0; RECORD];
         let len = NUMBER.saturating_add(record.len());
-        value.get_mut(..NUMBER).ok_or(FlashError::TooLarge)?.copy_from_slice(&number.to_le_bytes());
-        value.get_mut(NUMBER..len).ok_or(FlashError::TooLarge)?.copy_from_slice(record);
+        put(&mut value, &number.to_le_bytes()).and_then(|rest| put(rest, record)).ok_or(FlashError::TooLarge)?;
         let value = value.get(..len).ok_or(FlashError::TooLarge)?;
         self.map.store_item(&mut self.buffer, &key, &value).await?;
         self.number = number;
@@ -271,7 +270,7 @@ impl<F: NorFlash, const OUT: usize, const IN: usize, const RECORD: usize> Store 
             let len = match self.read(key).await? {
                 Some((_, record)) => {
                     let len = record.len();
-                    copy.get_mut(..len).ok_or(FlashError::Corrupt)?.copy_from_slice(record);
+                    put(&mut copy, record).ok_or(FlashError::Corrupt)?;
                     len
                 }
                 None => continue,

@@ -1,7 +1,7 @@
 //! Messages that were received and wait for those who subscribed to them.
 
 use heapless::{Vec, VecView};
-use mqtt_core::{Acknowledgement, QoS, RecordTicket};
+use mqtt_core::{Acknowledgement, QoS, RecordTicket, move_to_front};
 
 use crate::state::Statistics;
 
@@ -175,9 +175,9 @@ impl<'a> Parts<'a> {
         }
         let start = self.entries.iter().take(index).fold(0_usize, |sum, entry| sum.saturating_add(entry.len()));
         let len = self.entries.remove(index).len();
-        let (end, used) = (start.saturating_add(len), self.bytes.len());
-        if end <= used {
-            self.bytes.copy_within(end..used, start);
+        let used = self.bytes.len();
+        if let Some(behind) = self.bytes.get_mut(start..) {
+            move_to_front(behind, len..used.saturating_sub(start));
         }
         self.bytes.truncate(used.saturating_sub(len));
     }

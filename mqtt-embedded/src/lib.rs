@@ -11,6 +11,7 @@
 extern crate std;
 
 pub mod blocking;
+mod busy;
 mod client;
 mod clock;
 mod durable;

@@ -7,6 +7,7 @@ use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use mqtt_core::{Aliases, ArrayStorage, Instant, Storage};
 
+use crate::busy::Busy;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::inbox::{Inbox, Messages};
@@ -70,10 +71,13 @@ impl<M: RawMutex, C: Clock, P: Capacities> Resources<M, C, P> {
         Client::new(self)
     }
 
-    /// Looks at the state, or changes it. Never across a wait, and never within itself.
-    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut State<P>, Instant) -> T) -> T {
+    /// Looks at the state, or changes it. Never across a wait, and never within itself: see [`Busy`].
+    pub(crate) fn with<T: Busy>(&self, change: impl FnOnce(&mut State<P>, Instant) -> T) -> T {
         let now = self.clock.now();
-        self.state.lock(|state| change(&mut state.borrow_mut(), now))
+        self.state.lock(|state| match state.try_borrow_mut() {
+            Ok(mut state) => change(&mut state, now),
+            Err(_) => T::busy(),
+        })
     }
 }
 

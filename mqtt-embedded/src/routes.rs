@@ -2,7 +2,7 @@
 
 use mqtt_core::{
     Outcome, PacketIdentifier, ReasonCode, Renewal, Subscription, SubscriptionList, SubscriptionOptions, TopicFilter,
-    TopicName,
+    TopicName, put,
 };
 
 /// A filter, and where its subscription stands.
@@ -119,7 +119,7 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
             }
         };
         let route = self.routes.get_mut(index)?;
-        route.filter.get_mut(..text.len())?.copy_from_slice(text);
+        put(&mut route.filter, text)?;
         route.filter_len = u16::try_from(text.len()).ok()?;
         (route.options, route.request, route.held) = (subscription.options, Request::Wanted, true);
         u8::try_from(index).ok()

@@ -1,17 +1,19 @@
 //! Calls with input that nothing is known about.
 
+#![no_std]
+
 use core::hash::{Hash, Hasher};
 use core::hint::black_box;
 use core::mem::MaybeUninit;
 
 /// Any value of the type, as far as the optimiser can tell. The image is never run: no value is ever made.
 #[inline(always)]
-pub(crate) fn opaque<T>() -> T {
+pub fn opaque<T>() -> T {
     unsafe { black_box(MaybeUninit::uninit()).assume_init() }
 }
 
 /// Something that takes arguments.
-pub(crate) trait Callable<Arguments> {
+pub trait Callable<Arguments> {
     fn call(self);
 }
 
@@ -35,12 +37,12 @@ callable!(A B C D);
 callable!(A B C D E);
 
 /// Calls `function` with opaque arguments, and uses what it returns.
-pub(crate) fn call<Arguments>(function: impl Callable<Arguments>) {
+pub fn call<Arguments>(function: impl Callable<Arguments>) {
     function.call();
 }
 
 /// Walks an iterator to its end.
-pub(crate) fn walk<T>(items: impl Iterator<Item = T> + Clone) {
+pub fn walk<T>(items: impl Iterator<Item = T> + Clone) {
     black_box(items.size_hint());
     items.clone().for_each(|item| {
         black_box(item);
@@ -51,20 +53,20 @@ pub(crate) fn walk<T>(items: impl Iterator<Item = T> + Clone) {
 }
 
 /// Calls what every type derives.
-pub(crate) fn compared<T: Clone + Eq>() {
+pub fn compared<T: Clone + Eq>() {
     call(|value: &T| value.clone());
     call(|value: &mut T, other: &T| value.clone_from(other));
     call(|a: &T, b: &T| a == b);
 }
 
 /// Calls what most types derive.
-pub(crate) fn derived<T: Clone + Eq + Hash>() {
+pub fn derived<T: Clone + Eq + Hash>() {
     compared::<T>();
     call(|value: &T| value.hash(&mut Sink));
 }
 
 /// Calls what types that are ordered derive.
-pub(crate) fn ordered<T: Clone + Hash + Ord>() {
+pub fn ordered<T: Clone + Hash + Ord>() {
     derived::<T>();
     call(|a: &T, b: &T| a.cmp(b));
     call(|a: &T, b: &T| a.partial_cmp(b));

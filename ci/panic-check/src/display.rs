@@ -5,7 +5,7 @@ use core::hint::black_box;
 
 use mqtt_core::*;
 
-use crate::any::{call, opaque};
+use any::{call, opaque};
 
 pub(crate) fn call_all() {
     display::<PacketIdentifier>();

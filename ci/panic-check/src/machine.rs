@@ -4,7 +4,7 @@ use core::hash::Hash;
 
 use mqtt_core::*;
 
-use crate::any::{call, compared, derived, opaque, ordered};
+use any::{call, compared, derived, opaque, ordered};
 
 pub(crate) fn call_all() {
     machine::<ArrayStorage<8, 8, 1024>, ArrayAliases<4, 4, 64>, ArraySubscriptions<4, 64>>();

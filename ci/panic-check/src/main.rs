@@ -10,7 +10,6 @@
 #![no_std]
 #![no_main]
 
-mod any;
 mod display;
 mod machine;
 mod packets;

@@ -2,7 +2,7 @@
 
 use mqtt_core::*;
 
-use crate::any::{call, compared, derived, walk};
+use any::{call, compared, derived, walk};
 
 pub(crate) fn call_all() {
     packets();

@@ -2,7 +2,7 @@
 
 use mqtt_core::*;
 
-use crate::any::{call, compared, derived, ordered, walk};
+use any::{call, compared, derived, ordered, walk};
 
 pub(crate) fn call_all() {
     types();
@@ -131,6 +131,8 @@ fn framing() {
     call(Frames::filled);
     call(|frames: &'static mut Frames<'static>| Frames::next(frames));
     call(Frames::reset);
+    call(put);
+    call(move_to_front);
 }
 
 fn options() {

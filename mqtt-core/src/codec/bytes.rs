@@ -1,11 +1,13 @@
-//! Moving bytes, without a panic that the compiler cannot rule out.
+//! Moving bytes, without a panic that the compiler cannot rule out; for adapters too.
 
 use core::cell::Cell;
 use core::ops::Range;
 
 /// Copies `from` to the start of `to` and returns what is left of `to`; `None` if it does not fit, and nothing is copied.
+///
+/// For adapters: unlike `copy_from_slice` it has no panic for an optimiser to keep.
 #[inline]
-pub(crate) fn put<'b>(to: &'b mut [u8], from: &[u8]) -> Option<&'b mut [u8]> {
+pub fn put<'b>(to: &'b mut [u8], from: &[u8]) -> Option<&'b mut [u8]> {
     let (head, rest) = to.split_at_mut_checked(from.len())?;
     copy(head, from);
     Some(rest)
@@ -60,9 +62,11 @@ fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// Moves a part to the front; what was there is lost.
+/// Moves a part to the front; what was there is lost. A part that is not inside the bytes is left where it is.
+///
+/// For adapters: unlike `copy_within` it has no panic for an optimiser to keep.
 #[inline(never)] // the one place of `copy_within`, so that all of it is inlined here, where the panic is ruled out
-pub(crate) fn move_to_front(bytes: &mut [u8], part: Range<usize>) {
+pub fn move_to_front(bytes: &mut [u8], part: Range<usize>) {
     if part.start <= part.end && part.end <= bytes.len() {
         bytes.copy_within(part, 0);
     }

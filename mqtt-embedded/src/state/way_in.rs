@@ -4,6 +4,7 @@ use core::task::{Context, Poll};
 
 use mqtt_core::{
     Acknowledgement, DecodeError, Event, Input, Instant, Machine, Message, QoS, ReasonCode, ReceiveError, UsageError,
+    put,
 };
 
 use super::{State, Status};
@@ -213,10 +214,9 @@ impl<P: Capacities> State<P> {
             self.take(index, reader);
             return self.poll_message(cx, route, (in_parts, by_hand), buffer);
         }
-        let Some(room) = buffer.get_mut(..bytes.len()) else {
+        if put(buffer, bytes).is_none() {
             return Poll::Ready(Err(Error::BufferTooSmall { needed: bytes.len() }));
-        };
-        room.copy_from_slice(bytes);
+        }
         let entry = *entry;
         if by_hand && entry.acknowledgement.is_some() {
             self.inbox.parts().hand_over(index, reader);

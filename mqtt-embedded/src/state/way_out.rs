@@ -4,7 +4,7 @@ use core::task::{Context, Poll};
 
 use mqtt_core::{
     Instant, Machine, Outcome, Property, ReasonCode, Storage as _, SubscribeRequest, TransmitPayload,
-    UnsubscribeRequest, UsageError,
+    UnsubscribeRequest, UsageError, move_to_front, put,
 };
 
 use super::State;
@@ -106,9 +106,7 @@ impl<P: Capacities> State<P> {
                 // Given out by the machine before what it gives out next.
                 let queue = self.queue.as_mut();
                 let copied = copy(queue.get(..self.queued).unwrap_or_default(), room);
-                if copied <= self.queued && self.queued <= queue.len() {
-                    queue.copy_within(copied..self.queued, 0);
-                }
+                move_to_front(queue, copied..self.queued);
                 self.queued = self.queued.saturating_sub(copied);
                 len = len.saturating_add(copied);
                 if self.queued > 0 {
@@ -197,8 +195,8 @@ impl<P: Capacities> State<P> {
 /// Copies as much as fits.
 pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     let len = from.len().min(to.len());
-    if let (Some(from), Some(to)) = (from.get(..len), to.get_mut(..len)) {
-        to.copy_from_slice(from);
+    match from.get(..len).and_then(|from| put(to, from)) {
+        Some(_) => len,
+        None => 0,
     }
-    len
 }
