@@ -108,7 +108,7 @@ fn ctrl_c_ends_the_command_and_that_is_reported() {
 #[test]
 fn a_job_does_not_hang_because_the_broker_is_away() {
     let Some(mut broker) = Mosquitto::start(Config::PERSISTENT) else { return };
-    let mut watcher = Watcher::new(&broker, "5.0", "processes/backup/#");
+    let mut watcher = Watcher::lasting(&broker, "5.0", "processes/backup/#");
     let files = Files::new();
     let (go, done) = (files.path("go"), files.path("done"));
     let wait = format!("until [ -e {} ]; do sleep 0.02; done", go.display());
@@ -127,11 +127,11 @@ fn a_job_does_not_hang_because_the_broker_is_away() {
     let (told, exit) = told(&mut watcher);
     assert_eq!(program.end().code, Some(0));
     // What was there first waited, the rest is counted.
-    let dropped = exit["dropped"].as_u64().unwrap() as usize;
+    let dropped = exit["dropped"].as_u64().unwrap();
     assert!(dropped > 3_000, "{exit}");
-    let lines: Vec<_> = told.iter().map(|(_, line)| String::from_utf8_lossy(line)).collect();
-    assert_eq!(lines.len(), 5_000 - dropped);
-    assert!(lines.iter().zip(1..).all(|(line, number)| *line == number.to_string()), "{lines:?}");
+    // At QoS 1 what came before may come twice.
+    let numbers = told.iter().filter_map(|(_, line)| std::str::from_utf8(line).ok()?.parse::<u64>().ok());
+    assert!(numbers.eq(1..=5_000 - dropped), "{exit} {told:?}");
 }
 
 #[test]

@@ -11,10 +11,12 @@ mod inspect;
 mod jobs;
 mod lamp;
 mod load;
+#[cfg(unix)]
 mod logins;
 mod metrics;
 mod service;
 mod simple;
 mod support;
 mod systop;
+mod telemetry;
 mod workers;

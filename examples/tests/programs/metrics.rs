@@ -158,7 +158,7 @@ fn a_flood_of_events_is_bounded() {
 #[test]
 fn it_outlives_the_broker_and_the_broker_tells_of_its_death() {
     let Some(mut broker) = Mosquitto::start(Config::PERSISTENT) else { return };
-    let mut watcher = Watcher::new(&broker, "5.0", "metrics/log/#");
+    let mut watcher = Watcher::lasting(&broker, "5.0", "metrics/log/#");
     let files = Files::new();
     let program = start(&files, &config(broker.port(), "5.0"));
     program.wait_for("connected to");

@@ -23,9 +23,17 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     pub(crate) fn new(broker: &Mosquitto, version: &str, filter: &str) -> Self {
+        Self::with(url(broker, version).parse().unwrap(), filter)
+    }
+
+    /// One who misses nothing while the broker is away.
+    pub(crate) fn lasting(broker: &Mosquitto, version: &str, filter: &str) -> Self {
         let options: Options = url(broker, version).parse().unwrap();
-        let options = options.backoff(Backoff::new().minimum(20).maximum(200));
-        let client = Client::connect(options).unwrap();
+        Self::with(options.client_identifier("watcher").keep_session(), filter)
+    }
+
+    fn with(options: Options, filter: &str) -> Self {
+        let client = Client::connect(options.backoff(Backoff::new().minimum(20).maximum(200))).unwrap();
         let messages = client.subscribe(filter, QoS::ExactlyOnce).wait().unwrap();
         Self { client, messages }
     }
