@@ -20,11 +20,13 @@ pub struct Subscriber<'a, M: RawMutex, C: Clock, P: Capacities> {
     /// The last part of a message has not been read.
     in_parts: bool,
     by_hand: bool,
+    /// What acknowledges the message in parts that was read last.
+    streamed: Option<Acknowledgement>,
 }
 
 impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     pub(crate) const fn new(resources: &'a Resources<M, C, P>, route: u8) -> Self {
-        Self { resources, route, in_parts: false, by_hand: false }
+        Self { resources, route, in_parts: false, by_hand: false, streamed: None }
     }
 
     /// Messages at QoS 1 and 2 are acknowledged by [`acknowledge`](Self::acknowledge) instead of when they are taken. With a store
@@ -38,14 +40,54 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
         self
     }
 
-    /// Acknowledges a message that this subscriber was handed; one at QoS 0 needs none.
+    /// Acknowledges a message that this subscriber was handed; one at QoS 0 needs none. One in parts can be acknowledged once its
+    /// last part was read, until the next message is taken.
     ///
     /// # Errors
-    /// `Usage(Stale)`: it was acknowledged before.
+    /// `Usage(Stale)`: it was acknowledged before, or is not yet to be.
     pub fn acknowledge(&self, message: &Message<'_>) -> Result<(), Error> {
-        let Some(token) = message.entry.acknowledgement else { return Ok(()) };
+        let Some(token) = self.token(message)? else { return Ok(()) };
         let acknowledged = self.resources.with(|state, _| state.acknowledge(self.route, token));
         if acknowledged { Ok(()) } else { Err(UsageError::Stale.into()) }
+    }
+
+    /// Refuses a message that this subscriber was handed, with a failing Reason Code that PUBACK and PUBREC know (5.0 §3.4.2.1,
+    /// §3.5.2.1), in place of [`acknowledge`](Self::acknowledge). The Server does not send it again. It is refused at once, also for
+    /// other subscribers who have it: what they say then is of no account. At QoS 0 it does nothing.
+    ///
+    /// ```
+    /// # use mqtt_embedded::{Capacities, Clock, Error, ReasonCode, Subscriber};
+    /// # use embassy_sync::blocking_mutex::raw::RawMutex;
+    /// async fn obey(mut commands: Subscriber<'_, impl RawMutex, impl Clock, impl Capacities>) -> Result<(), Error> {
+    ///     // `commands` is a subscriber that acknowledges `by_hand`.
+    ///     let mut buffer = [0; 64];
+    ///     while let Some(command) = commands.next(&mut buffer).await.transpose()? {
+    ///         match command.payload() {
+    ///             b"on" => commands.acknowledge(&command)?,
+    ///             _ => commands.reject(&command, ReasonCode::PAYLOAD_FORMAT_INVALID)?,
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// `Usage`: `NotInVersion` in 3.1.1, `Encode(ReasonCodeNotAllowed)`, and `AlreadyAcknowledged` at QoS 2 with a store; it can still
+    /// be acknowledged. `Stale`, as there. [`Error::WouldWait`]: the store is busy, try again.
+    pub fn reject(&self, message: &Message<'_>, reason: ReasonCode) -> Result<(), Error> {
+        let Some(token) = self.token(message)? else { return Ok(()) };
+        self.resources.with(|state, _| state.reject(self.route, token, reason))
+    }
+
+    /// What acknowledges a message; `None`: nothing does.
+    fn token(&self, message: &Message<'_>) -> Result<Option<Acknowledgement>, Error> {
+        match message.entry.kind {
+            // It came with the last part.
+            Kind::Begins(_) if message.entry.qos != QoS::AtMostOnce => {
+                Ok(Some(self.streamed.ok_or(UsageError::Stale)?))
+            }
+            _ => Ok(message.entry.acknowledgement),
+        }
     }
 
     /// Waits for the Server's answer: the QoS that it granted. May be dropped and asked again.
@@ -71,6 +113,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     /// [`Error::BufferTooSmall`]: the message waits for another try with a larger one.
     pub async fn next<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Result<Message<'b>, Error>> {
         self.in_parts = false;
+        self.streamed = None;
         let taken = self.take(buffer).await;
         match taken {
             Ok(Some(entry)) => {
@@ -95,6 +138,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
             match taken {
                 Ok(Some(entry)) => {
                     self.in_parts = entry.kind != Kind::Part { last: true };
+                    self.streamed = entry.acknowledgement.filter(|_| self.by_hand);
                     if entry.payload_len > 0 {
                         return Ok(usize::from(entry.payload_len));
                     }

@@ -236,6 +236,23 @@ impl<P: Capacities> State<P> {
         true
     }
 
+    /// A message that was handed over is refused by its reader, for whoever else has it, too.
+    pub(crate) fn reject(&mut self, route: u8, token: Acknowledgement, reason: ReasonCode) -> Result<(), Error> {
+        let reader = bit(route);
+        let of_it = |entry: &Entry| entry.handed & entry.readers & reader != 0 && entry.acknowledgement == Some(token);
+        let (index, ..) = self.inbox.parts().find(of_it).ok_or(UsageError::Stale)?;
+        let rejected = self.machine.acknowledge(token, reason);
+        match rejected {
+            Ok(()) | Err(UsageError::Stale) => {
+                self.take(index, reader);
+                self.wake_handles();
+            }
+            Err(UsageError::RecordPending) => return Err(Error::WouldWait),
+            Err(_) => {} // it can still be acknowledged
+        }
+        Ok(rejected?)
+    }
+
     /// These readers have taken an entry.
     pub(super) fn take(&mut self, index: usize, readers: u32) {
         if self.inbox.parts().take(index, readers) {

@@ -8,6 +8,7 @@
     clippy::std_instead_of_core
 )]
 
+mod acknowledging;
 mod blocking;
 mod connecting;
 mod flash;

@@ -89,6 +89,7 @@ fn subscriber<M: RawMutex + 'static>() {
                 if let Ok(message) = message {
                     message_of(&message);
                     black_box(subscriber.acknowledge(&message).is_ok());
+                    black_box(subscriber.reject(&message, opaque()).is_ok());
                 }
                 let mut part = [0; 64];
                 black_box(subscriber.read(&mut part).await.is_ok());
