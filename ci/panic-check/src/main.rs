@@ -16,6 +16,7 @@ mod packets;
 mod values;
 
 use core::ffi::c_void;
+use core::hint::black_box;
 use core::panic::PanicInfo;
 use core::ptr;
 
@@ -40,5 +41,13 @@ extern "C" fn _start() -> ! {
     if cfg!(feature = "seeded-panic") {
         call(|bytes: &[u8], index: usize| bytes[index]);
     }
+    if cfg!(feature = "seeded-recursion") {
+        call(recurse);
+    }
     loop {}
+}
+
+#[inline(never)]
+fn recurse(depth: u32) -> u32 {
+    if depth == 0 { 0 } else { black_box(recurse(black_box(depth))) }
 }
