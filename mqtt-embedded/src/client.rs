@@ -64,21 +64,21 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Client<'a, M, C, P> {
     /// As there.
     pub fn subscribe_with(&self, filter: &str, options: SubscriptionOptions) -> Result<Subscriber<'a, M, C, P>, Error> {
         let subscription = Subscription { filter: TopicFilter::new(filter)?, options };
-        let route = self.resources.with(|state, _| state.subscribe(subscription))?;
+        let route = self.resources.locked(|state| state.subscribe(subscription))?;
         Ok(Subscriber::new(self.resources, route))
     }
 
     /// Where the connection stands.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.resources.with(|state, _| state.status)
+        self.resources.locked(|state| state.status)
     }
 
     /// Waits until the connection stands as `wanted` says. May be dropped.
     pub async fn wait_for(&self, wanted: impl Fn(Status) -> bool) -> Status {
         poll_fn(|cx| {
             // The closure is somebody else's code: it does not run under the lock.
-            let status = self.resources.with(|state, _| {
+            let status = self.resources.locked(|state| {
                 let _: Poll<()> = state.wait(cx.waker());
                 state.status
             });
@@ -90,7 +90,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Client<'a, M, C, P> {
     /// What the client has done so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        self.resources.with(|state, _| state.statistics)
+        self.resources.locked(|state| state.statistics)
     }
 
     /// Ends the client: accepts nothing more, waits at most so many milliseconds until what was accepted is delivered, and sends

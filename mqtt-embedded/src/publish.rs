@@ -136,14 +136,14 @@ impl<M: RawMutex, C: Clock, P: Capacities> Future for Receipt<'_, M, C, P> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (resources, place) = (self.resources, &mut self.place);
-        resources.with(|state, _| state.poll_receipt(cx, place))
+        resources.locked(|state| state.poll_receipt(cx, place))
     }
 }
 
 impl<M: RawMutex, C: Clock, P: Capacities> Drop for Receipt<'_, M, C, P> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            self.resources.with(|state, _| state.close_receipt(place));
+            self.resources.locked(|state| state.close_receipt(place));
         }
     }
 }

@@ -74,8 +74,13 @@ impl<M: RawMutex, C: Clock, P: Capacities> Resources<M, C, P> {
     /// Looks at the state, or changes it. Never across a wait, and never within itself: see [`Busy`].
     pub(crate) fn with<T: Busy>(&self, change: impl FnOnce(&mut State<P>, Instant) -> T) -> T {
         let now = self.clock.now();
+        self.locked(|state| change(state, now))
+    }
+
+    /// As [`with`](Self::with), whatever the time.
+    pub(crate) fn locked<T: Busy>(&self, change: impl FnOnce(&mut State<P>) -> T) -> T {
         self.state.lock(|state| match state.try_borrow_mut() {
-            Ok(mut state) => change(&mut state, now),
+            Ok(mut state) => change(&mut state),
             Err(_) => T::busy(),
         })
     }

@@ -15,7 +15,7 @@ use crate::error::Failure;
 use crate::moment::Moment;
 use crate::options::Options;
 use crate::resources::{Capacities, Resources};
-use crate::state::{Attempts, Outgoing, Turn};
+use crate::state::{Attempts, Outgoing, Over, Turn};
 use crate::store::Store;
 use crate::transport::{Connect, Open, Transport};
 
@@ -54,9 +54,9 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
     ) -> Result<(), Failure> {
         let resources = self.resources;
         let mut restore = |record: &Record<'_>| resources.with(|state, now| state.restore(now, record));
-        if resources.with(|state, _| state.loading) {
+        if resources.locked(|state| state.loading) {
             store.load(&mut restore).await.map_err(|_| Failure::Store)?;
-            resources.with(|state, _| state.begin_durable());
+            resources.locked(|state| state.begin_durable());
         }
         // What is being written is not dropped with a connection.
         let keep = pin!(async { match keep(resources, store, record).await {} });
@@ -79,12 +79,13 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
         random: &mut impl RngCore,
     ) -> Result<(), Failure> {
         let resources = self.resources;
-        let mut attempts = resources.with(|state, _| state.begin(options))?;
+        let mut attempts = resources.locked(|state| state.begin(options))?;
+        let mut over = Over::Told;
         loop {
             let random = random.next_u64();
-            let turn = resources.with(|state, now| state.turn(now, options, &mut attempts, random));
-            if let Turn::End(end) = turn {
-                return end;
+            let turn = resources.with(|state, now| state.turn(now, options, &mut attempts, over, random));
+            if let Turn::End = turn {
+                return resources.locked(|state| state.end);
             }
             let attempt = pin!(async {
                 match turn {
@@ -93,40 +94,36 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Runner<'a, M, C, P> {
                 }
             });
             // Time first: what it finds is for those who are asked after it, in the same turn.
-            race(pin!(time(resources)), attempt).await;
+            over = race(pin!(time(resources)), attempt).await;
         }
     }
 
     /// Makes one connection, and serves it to its end.
-    async fn attempt<T: Connect>(&mut self, connector: &mut T, options: &Options<'_>, attempts: &Attempts) {
+    async fn attempt<T: Connect>(&mut self, connector: &mut T, options: &Options<'_>, attempts: &Attempts) -> Over {
         let resources = self.resources;
-        let Ok(mut dialled) = connector.connect().await else {
-            return resources.with(|state, _| state.fail(Failure::Transport));
-        };
-        let Ok(mut transport) = dialled.open().await else {
-            return resources.with(|state, _| state.fail(Failure::Handshake));
-        };
+        let Ok(mut dialled) = connector.connect().await else { return Over::Transport };
+        let Ok(mut transport) = dialled.open().await else { return Over::Handshake };
         let (capacity, mut outgoing) = (self.receive.len(), Outgoing::new(self.transmit));
-        let connected = resources.with(|state, now| state.connect(now, options, attempts, capacity, &mut outgoing));
-        if let Err(failure) = connected {
-            return resources.with(|state, _| state.fail(failure));
+        if !resources.with(|state, now| state.connect(now, options, attempts, capacity, &mut outgoing)) {
+            return Over::Told;
         }
         // The read and the write live as long as the connection, and end together with it.
-        let end = {
+        let over = {
             let (mut reader, mut writer) = transport.split();
             let mut frames = Frames::new(self.receive, attempts.version());
             let read = pin!(read(resources, &mut reader, &mut frames));
             let write = pin!(write(resources, &mut writer, &mut outgoing));
             race(read, write).await
         };
-        if resources.with(|state, now| state.leave(now, end)) {
+        if resources.with(|state, now| state.leave(now, over)) {
             transport.close().await;
         }
+        Over::Told
     }
 }
 
 /// Waits until what the runner is at has lasted as long as it may.
-async fn time<M: RawMutex, C: Clock, P: Capacities>(resources: &Resources<M, C, P>) {
+async fn time<M: RawMutex, C: Clock, P: Capacities>(resources: &Resources<M, C, P>) -> Over {
     let mut at = Moment::NONE;
     let mut over = false;
     while !over {
@@ -140,6 +137,7 @@ async fn time<M: RawMutex, C: Clock, P: Capacities>(resources: &Resources<M, C, 
         });
         over = next.await;
     }
+    Over::Told
 }
 
 /// Reads, until the transport fails. After any other end it only waits: a pending read is dropped with the transport.
@@ -147,16 +145,16 @@ async fn read<M: RawMutex, C: Clock, P: Capacities>(
     resources: &Resources<M, C, P>,
     reader: &mut impl Read,
     frames: &mut Frames<'_>,
-) -> Result<(), Failure> {
+) -> Over {
     let mut heard = false;
     loop {
         let found = frames.next();
         poll_fn(|cx| resources.with(|state, now| state.poll_take(cx, now, &found, &mut heard))).await;
         if let Ok(None) = found {
             match reader.read(frames.space()).await {
-                Ok(0) => return Err(Failure::ConnectionLost),
+                Ok(0) => return Over::Lost,
                 Ok(len) => frames.filled(len),
-                Err(_) => return Err(Failure::Transport),
+                Err(_) => return Over::Transport,
             }
             heard = true;
         }
@@ -168,23 +166,22 @@ async fn write<M: RawMutex, C: Clock, P: Capacities>(
     resources: &Resources<M, C, P>,
     writer: &mut impl Write,
     outgoing: &mut Outgoing<'_>,
-) -> Result<(), Failure> {
-    loop {
-        let next = poll_fn(|cx| resources.with(|state, now| state.poll_write(cx, now, outgoing)));
-        if let Err(end) = next.await {
-            return end;
-        }
+) -> Over {
+    while poll_fn(|cx| resources.with(|state, now| state.poll_write(cx, now, outgoing))).await {
         let rest = outgoing.rest();
         if rest.is_empty() {
-            writer.flush().await.map_err(|_| Failure::Transport)?;
+            if writer.flush().await.is_err() {
+                return Over::Transport;
+            }
         } else {
             match writer.write(rest).await {
-                Ok(0) => return Err(Failure::ConnectionLost),
+                Ok(0) => return Over::Lost,
                 Ok(written) => outgoing.written = written,
-                Err(_) => return Err(Failure::Transport),
+                Err(_) => return Over::Transport,
             }
         }
     }
+    Over::Told
 }
 
 /// Writes records as they come. After one that failed there is a pause: its next try is another record.
@@ -201,7 +198,7 @@ async fn keep<M: RawMutex, C: Clock, P: Capacities>(
             Some(record) => store.append(record).await.is_ok(),
             None => false,
         };
-        resources.with(|state, _| state.recorded(ticket, durable, &mut failed));
+        resources.locked(|state| state.recorded(ticket, durable, &mut failed));
         if !durable {
             let until = resources.clock.now().plus_millis(STORE_PAUSE);
             resources.clock.sleep_until(until).await;

@@ -207,7 +207,7 @@ impl<M: RawMutex, C: Clock, P: Capacities, S: PayloadSource> Publish<'_, '_, M, 
             };
             let given = give(resources, turn, &mut source, length, buffer).await;
             if let Err(Cut::Failed) = given {
-                resources.with(|state, _| state.fail_source(turn));
+                resources.locked(|state| state.fail_source(turn));
             }
             if !kept {
                 owner.turn = None;
@@ -236,7 +236,7 @@ impl<M: RawMutex, C: Clock, P: Capacities> Owner<'_, M, C, P> {
             return Poll::Ready(Either::First(answer));
         }
         // What wakes the one wakes the other.
-        match place.and_then(|place| self.receipt.resources().with(|state, _| state.turn_of(place))) {
+        match place.and_then(|place| self.receipt.resources().locked(|state| state.turn_of(place))) {
             Some(turn) => Poll::Ready(Either::Second(turn)),
             None => Poll::Pending,
         }
@@ -247,7 +247,7 @@ impl<M: RawMutex, C: Clock, P: Capacities> Drop for Owner<'_, M, C, P> {
     fn drop(&mut self) {
         let place = self.receipt.place();
         if place.is_some() || self.turn.is_some() {
-            self.receipt.resources().with(|state, _| state.leave_source(place, self.turn));
+            self.receipt.resources().locked(|state| state.leave_source(place, self.turn));
         }
     }
 }
@@ -295,7 +295,7 @@ async fn give<M: RawMutex, C: Clock, P: Capacities, S: PayloadSource>(
         left = left.saturating_sub(read);
         let mut ready = buffer.get(..read).unwrap_or_default();
         while !ready.is_empty() {
-            let taken = poll_fn(|cx| resources.with(|state, _| state.poll_give(cx, turn, ready))).await?;
+            let taken = poll_fn(|cx| resources.locked(|state| state.poll_give(cx, turn, ready))).await?;
             ready = ready.get(taken..).unwrap_or_default();
         }
     }
@@ -308,7 +308,7 @@ async fn in_time<M: RawMutex, C: Clock, P: Capacities, T>(
     turn: u32,
     source: impl Future<Output = T>,
 ) -> Result<T, Cut> {
-    let lost = poll_fn(|cx| resources.with(|state, _| state.poll_lost(cx, turn)));
+    let lost = poll_fn(|cx| resources.locked(|state| state.poll_lost(cx, turn)));
     let until = resources.with(|state, now| now.plus_millis(u64::from(state.patience)));
     match either(source, either(lost, resources.clock.sleep_until(until))).await {
         Either::First(value) => Ok(value),

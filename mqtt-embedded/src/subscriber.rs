@@ -47,7 +47,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     /// `Usage(Stale)`: it was acknowledged before, or is not yet to be.
     pub fn acknowledge(&self, message: &Message<'_>) -> Result<(), Error> {
         let Some(token) = self.token(message)? else { return Ok(()) };
-        let acknowledged = self.resources.with(|state, _| state.acknowledge(self.route, token));
+        let acknowledged = self.resources.locked(|state| state.acknowledge(self.route, token));
         if acknowledged { Ok(()) } else { Err(UsageError::Stale.into()) }
     }
 
@@ -76,7 +76,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     /// be acknowledged. `Stale`, as there. [`Error::WouldWait`]: the store is busy, try again.
     pub fn reject(&self, message: &Message<'_>, reason: ReasonCode) -> Result<(), Error> {
         let Some(token) = self.token(message)? else { return Ok(()) };
-        self.resources.with(|state, _| state.reject(self.route, token, reason))
+        self.resources.locked(|state| state.reject(self.route, token, reason))
     }
 
     /// What acknowledges a message; `None`: nothing does.
@@ -97,7 +97,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     /// # Errors
     /// [`Error::Rejected`], [`Error::NotDelivered`], [`Error::Closed`].
     pub async fn granted(&self) -> Result<ReasonCode, Error> {
-        poll_fn(|cx| self.resources.with(|state, _| state.poll_granted(cx, self.route))).await
+        poll_fn(|cx| self.resources.locked(|state| state.poll_granted(cx, self.route))).await
     }
 
     /// Waits for the next message and copies it into `buffer`: topic, properties and payload. At QoS 1 and 2 it is acknowledged with
@@ -155,7 +155,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
 
     async fn take(&self, buffer: &mut [u8]) -> Result<Option<Entry>, Error> {
         poll_fn(|cx| {
-            self.resources.with(|state, _| {
+            self.resources.locked(|state| {
                 let taken = state.poll_message(cx, self.route, (self.in_parts, self.by_hand), buffer);
                 if taken.is_pending() && matches!(state.poll_granted(cx, self.route), Poll::Ready(Err(_))) {
                     return Poll::Ready(Ok(None));
@@ -169,7 +169,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
 
 impl<M: RawMutex, C: Clock, P: Capacities> Drop for Subscriber<'_, M, C, P> {
     fn drop(&mut self) {
-        self.resources.with(|state, _| state.unsubscribe(self.route));
+        self.resources.locked(|state| state.unsubscribe(self.route));
     }
 }
 

@@ -34,7 +34,20 @@ pub(crate) enum Turn {
     /// It waits until it may.
     Wait,
     /// It ends.
-    End(Result<(), Failure>),
+    End,
+}
+
+/// Why an attempt is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Over {
+    /// The state knows it.
+    Told,
+    /// The transport could not be made, or has failed.
+    Transport,
+    /// It could not be opened.
+    Handshake,
+    /// The Server has closed it.
+    Lost,
 }
 
 /// What is remembered from one attempt to the next.
@@ -67,7 +80,14 @@ impl<P: Capacities> State<P> {
     }
 
     /// What there was is over: an attempt, or the wait before one.
-    pub(crate) fn turn(&mut self, now: Instant, options: &Options<'_>, attempts: &mut Attempts, random: u64) -> Turn {
+    pub(crate) fn turn(
+        &mut self,
+        now: Instant,
+        options: &Options<'_>,
+        attempts: &mut Attempts,
+        over: Over,
+        random: u64,
+    ) -> Turn {
         if self.stage == Stage::Away {
             if self.is_to_end(now) {
                 return self.close(Ok(()));
@@ -82,6 +102,7 @@ impl<P: Capacities> State<P> {
         self.connected_at = Moment::NONE;
         self.transport_lost();
         self.enter(Stage::Away, now, 0);
+        self.conclude(over);
         let Err(failure) = self.end else { return self.close(Ok(())) };
         let refused = match failure {
             Failure::Connection(ConnectionError::Refused(reason)) => Some(Attempt::Refused(reason)),
@@ -106,10 +127,20 @@ impl<P: Capacities> State<P> {
 
     /// The end: every wait resolves.
     fn close(&mut self, end: Result<(), Failure>) -> Turn {
+        self.end = end;
         self.machine.session.end();
         self.resolve_outcomes();
         self.set_status(Status::Closed);
-        Turn::End(end)
+        Turn::End
+    }
+
+    fn conclude(&mut self, over: Over) {
+        self.end = Err(match over {
+            Over::Told => return,
+            Over::Transport => Failure::Transport,
+            Over::Handshake => Failure::Handshake,
+            Over::Lost => Failure::ConnectionLost,
+        });
     }
 
     fn enter(&mut self, stage: Stage, now: Instant, milliseconds: u64) {
@@ -122,7 +153,8 @@ impl<P: Capacities> State<P> {
         self.shutdown != Moment::NONE && (self.shutdown.is_past(now) || self.is_drained())
     }
 
-    /// There is a transport: CONNECT is the first to go out, as this version and this memory have it.
+    /// There is a transport: CONNECT is the first to go out, as this version and this memory have it. `false`: it
+    /// cannot be said.
     #[inline(never)]
     pub(crate) fn connect(
         &mut self,
@@ -131,29 +163,33 @@ impl<P: Capacities> State<P> {
         attempts: &Attempts,
         capacity: usize,
         outgoing: &mut Outgoing<'_>,
-    ) -> Result<(), Failure> {
-        let mut connect = options.connect.acknowledge(Acknowledge::ByApplication);
+    ) -> bool {
+        let mut connect = options.connect;
+        connect.acknowledge = Acknowledge::ByApplication;
         if !connect.streaming && connect.maximum_packet_size.is_none() {
             connect.maximum_packet_size = u32::try_from(capacity).ok();
         }
-        let connect = connect.for_version(attempts.version).0;
+        if cfg!(feature = "v3") {
+            connect = connect.for_version(attempts.version).0;
+        }
         outgoing.session_ends = connect.session_expiry_interval != 0 && !connect.keep_session;
-        outgoing.len = self.machine.connect(now, &connect, outgoing.out).map_err(Failure::Usage)?;
+        match self.machine.connect(now, &connect, outgoing.out) {
+            Ok(len) => outgoing.len = len,
+            Err(error) => {
+                self.end = Err(Failure::Usage(error));
+                return false;
+            }
+        }
         self.stage = Stage::Linked;
         self.stage_until = Moment::NONE;
-        Ok(())
+        true
     }
 
     /// Nothing more is read or written. Tells whether there is something that is still to leave.
-    pub(crate) fn leave(&mut self, now: Instant, end: Result<(), Failure>) -> bool {
-        self.end = end;
+    pub(crate) fn leave(&mut self, now: Instant, over: Over) -> bool {
+        self.conclude(over);
         self.enter(Stage::Leaving, now, LAST_WORDS);
-        matches!(end, Ok(()) | Err(Failure::Connection(_)))
-    }
-
-    /// The attempt has failed before there was a connection.
-    pub(crate) fn fail(&mut self, failure: Failure) {
-        self.end = Err(failure);
+        matches!(self.end, Ok(()) | Err(Failure::Connection(_)))
     }
 
     /// Does what time demands. `true`: what the runner is at is over; `false`: it has another moment to sleep for.

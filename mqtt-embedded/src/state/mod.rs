@@ -14,7 +14,7 @@ use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
 use mqtt_core::{Instant, Machine, PacketIdentifier};
 
 use attempt::Stage;
-pub(crate) use attempt::{Attempts, Turn};
+pub(crate) use attempt::{Attempts, Over, Turn};
 pub(crate) use way_out::{Outgoing, copy};
 
 use crate::error::{Error, Failure};
@@ -62,7 +62,7 @@ pub(crate) struct State<P: Capacities> {
     /// When the stage is over, whatever comes.
     stage_until: Moment,
     /// How the attempt ends if it is over now.
-    end: Result<(), Failure>,
+    pub(crate) end: Result<(), Failure>,
     connected_at: Moment,
     shutdown: Moment,
     pub(crate) statistics: Statistics,

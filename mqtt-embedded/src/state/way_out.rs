@@ -40,14 +40,9 @@ impl<'a> Outgoing<'a> {
 }
 
 impl<P: Capacities> State<P> {
-    /// Waits for something to write, or to be flushed; an error is how the connection ends.
+    /// Waits for something to write, or to be flushed. `false`: nothing more is to be written.
     #[inline(never)]
-    pub(crate) fn poll_write(
-        &mut self,
-        cx: &Context<'_>,
-        now: Instant,
-        outgoing: &mut Outgoing<'_>,
-    ) -> Poll<Result<(), Result<(), Failure>>> {
+    pub(crate) fn poll_write(&mut self, cx: &Context<'_>, now: Instant, outgoing: &mut Outgoing<'_>) -> Poll<bool> {
         let written = core::mem::take(&mut outgoing.written);
         if written > 0 {
             outgoing.sent = outgoing.sent.saturating_add(written);
@@ -56,32 +51,32 @@ impl<P: Capacities> State<P> {
             self.wake_runner();
         }
         if !outgoing.rest().is_empty() {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(true);
         }
         outgoing.sent = 0;
-        outgoing.len = match self.fill(now, outgoing.out) {
-            Ok(len) => len,
-            Err(error) => return Poll::Ready(Err(Err(Failure::Usage(error)))),
+        self.end = match self.fill(now, outgoing.out) {
+            Ok(len) => {
+                outgoing.len = len;
+                if len > 0 || core::mem::take(&mut outgoing.unflushed) {
+                    return Poll::Ready(true);
+                }
+                if outgoing.disconnecting {
+                    Ok(())
+                } else if self.is_to_begin_anew() {
+                    Err(Failure::SlowConsumer)
+                } else if self.machine.is_closed() {
+                    Err(self.machine.connection.failure().map_or(Failure::ConnectionLost, Failure::Connection))
+                } else if self.is_to_end(now) {
+                    outgoing.disconnecting = true;
+                    outgoing.len = self.disconnect(outgoing.session_ends, outgoing.out);
+                    return Poll::Ready(true);
+                } else {
+                    return self.wait_as_runner(cx.waker());
+                }
+            }
+            Err(error) => Err(Failure::Usage(error)),
         };
-        if outgoing.len > 0 || core::mem::take(&mut outgoing.unflushed) {
-            return Poll::Ready(Ok(()));
-        }
-        if outgoing.disconnecting {
-            return Poll::Ready(Err(Ok(())));
-        }
-        if self.is_to_begin_anew() {
-            return Poll::Ready(Err(Err(Failure::SlowConsumer)));
-        }
-        if self.machine.is_closed() {
-            let failure = self.machine.connection.failure().map_or(Failure::ConnectionLost, Failure::Connection);
-            return Poll::Ready(Err(Err(failure)));
-        }
-        if self.is_to_end(now) {
-            outgoing.disconnecting = true;
-            outgoing.len = self.disconnect(outgoing.session_ends, outgoing.out);
-            return Poll::Ready(Ok(()));
-        }
-        self.wait_as_runner(cx.waker())
+        Poll::Ready(false)
     }
 
     /// Writes what is sent next to the start of `out`, as far as it fits; 0: nothing now.
