@@ -10,5 +10,7 @@ fn main() {
     // Interrupts have their handlers in `src/irq.rs`.
     fs::write(out.join("device.x"), "").expect("OUT_DIR can be written");
     println!("cargo:rustc-link-search={}", out.display());
+    println!("cargo:rustc-link-arg-bins=--nmagic"); // sections lie where they are said to
+    println!("cargo:rustc-link-arg-bins=-Tlink.x");
     println!("cargo:rerun-if-changed=mps2-an386.x");
 }

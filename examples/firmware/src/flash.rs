@@ -6,6 +6,8 @@ use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashError, NorF
 use semihosting::fs::File;
 use semihosting::io::{Read, Seek, SeekFrom, Write};
 
+use crate::files::HostError;
+
 /// Pages of 4 KiB.
 pub const PAGES: usize = 4;
 const PAGE: usize = 4096;
@@ -13,10 +15,6 @@ const PAGE: usize = 4096;
 /// A file that holds what the flash holds.
 #[derive(Debug)]
 pub struct FileFlash(File);
-
-/// The host did not do as it was told.
-#[derive(Clone, Copy, Debug)]
-pub struct HostError;
 
 impl NorFlashError for HostError {
     fn kind(&self) -> NorFlashErrorKind {

@@ -9,6 +9,8 @@ pub(crate) enum Irq {
     Timer0 = 8,
     Timer1 = 9,
     Ethernet = 13,
+    /// Of nothing on the board: it is pended by hand.
+    Software = 31,
 }
 
 // SAFETY: these are the numbers of the board's data sheet, and all are smaller than the table below.
@@ -23,6 +25,10 @@ impl Irq {
         // SAFETY: handlers touch nothing without a critical section.
         unsafe { cortex_m::peripheral::NVIC::unmask(self) }
     }
+
+    pub(crate) fn pend(self) {
+        cortex_m::peripheral::NVIC::pend(self);
+    }
 }
 
 type Handler = unsafe extern "C" fn();
@@ -36,5 +42,6 @@ static __INTERRUPTS: [Option<Handler>; 32] = {
     table[Irq::Timer0 as usize] = Some(crate::time::overflow);
     table[Irq::Timer1 as usize] = Some(crate::time::alarm);
     table[Irq::Ethernet as usize] = Some(crate::ethernet::interrupt);
+    table[Irq::Software as usize] = Some(crate::executor::interrupt);
     table
 };

@@ -7,7 +7,7 @@
 #![no_main]
 
 use board::flash::FileFlash;
-use board::{args, lamp, println};
+use board::{args, net, println};
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
 use embassy_net::dns::DnsSocket;
@@ -36,12 +36,12 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn start(spawner: Spawner) {
-    let stack = lamp::network(spawner).await;
+    let stack = net::start(spawner).await;
     spawner.spawn(watch(MQTT.client()).expect("it is started once"));
     spawner.spawn(count(MQTT.client()).expect("it is started once"));
     let (tcp, dns) = (TcpClient::new(stack, TCP.take()), DnsSocket::new(stack));
-    let mut connector = TcpConnector::new(&tcp, &dns, lamp::HOST, lamp::port());
-    let connect = ConnectOptions::new("counter").version(lamp::version()).keep_alive(10);
+    let mut connector = TcpConnector::new(&tcp, &dns, net::HOST, net::port());
+    let connect = ConnectOptions::new("counter").version(net::version()).keep_alive(10);
     let connect = connect.keep_session(true).session_expiry_interval(3_600).clean_start(CleanStart::Never);
     let options = Options::new(connect).backoff(Backoff::new().minimum(100).maximum(1_000));
     let store = FlashStore::<_, 4, 8, 256>::new(FileFlash::open(c"flash"), FileFlash::range());
@@ -49,15 +49,7 @@ async fn start(spawner: Spawner) {
     let mut runner = Runner::new(&MQTT, RECEIVE.take(), TRANSMIT.take());
     let mut random = board::random::HostRandom;
     let end = runner.run_durable(&mut connector, &options, &mut random, &mut store, RECORD.take()).await;
-    println!("stack: {} bytes at the most", board::stack::high_water());
-    println!("mqtt: {} bytes of memory", size_of_val(&MQTT));
-    match end {
-        Ok(()) => semihosting::process::exit(0),
-        Err(failure) => {
-            println!("gave up: {failure}");
-            semihosting::process::exit(1)
-        }
-    }
+    board::end(end, size_of_val(&MQTT));
 }
 
 /// Says how the connection is.
