@@ -1,7 +1,8 @@
 # Sourced by what builds for bare metal. Afterwards `bare_metal_cargo` is cargo for these targets: plain where they are
-# installed, else with `core` built from its source.
+# installed, else with `core` built from its source. `targets` and `crates` (of the standard library) may be set before.
 
-targets="thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf"
+targets=${targets:-thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf}
+crates=${crates:-core}
 
 bare_metal_kind() {
   local helper
@@ -27,7 +28,7 @@ bare_metal_cargo() {
   local command=$1
   shift
   if [[ $bare_metal == build-std ]]; then
-    RUSTC_BOOTSTRAP=1 cargo "$command" -Z build-std=core "$@"
+    RUSTC_BOOTSTRAP=1 cargo "$command" -Z build-std="$crates" "$@"
   else
     cargo "$command" "$@"
   fi
