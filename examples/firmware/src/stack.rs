@@ -26,7 +26,7 @@ pub(crate) fn paint() {
 /// The most bytes of the stack that were in use at once.
 #[must_use]
 pub fn high_water() -> usize {
-    let mut at = &raw const _stack_end as *const u32;
+    let mut at = &raw const _stack_end;
     let start = &raw const _stack_start;
     // SAFETY: the stack, word by word.
     while at < start && unsafe { ptr::read_volatile(at) } == PAINT {
