@@ -17,6 +17,9 @@ use crate::topics::Prefixes;
 /// A User Property with the names of the bridges that a message has passed.
 const MARKER: &str = "bridge";
 
+/// How long to wait when the other side has no room.
+const ROOM: Duration = Duration::from_millis(20);
+
 /// One direction of one line.
 pub struct Route {
     pub from: Arc<Side>,
@@ -68,30 +71,37 @@ impl Route {
                 self.is_over(&message);
                 continue;
             };
-            let publish = self.publish(&topic, &message, can);
-            if message.qos() == QoS::AtMostOnce {
+            if message.qos().min(can.qos) == QoS::AtMostOnce {
                 // Nobody waits for it.
-                if let Err(error) = publish.try_send() {
-                    eprintln!("{} at QoS 0 is dropped: {error}", message.topic());
+                match self.publish(&topic, &message, can).try_send() {
+                    Ok(_) => self.is_over(&message),
+                    Err(error) => self.give_up(&message, &error),
                 }
                 continue;
             }
             let number = message.delivery_number();
-            if number.is_some_and(|number| message.redelivered() && self.from.passed_on().has(number)) {
-                settling.spawn(Arc::clone(&self).settle_earlier(message));
+            if number.is_some_and(|number| message.redelivered() && self.to.passed.lock().has(number)) {
+                settling.spawn(Arc::clone(&self).settle_earlier(topic, message, can));
                 continue;
             }
-            match publish.send().await {
-                Ok(receipt) => {
-                    if let Some(number) = number {
-                        self.from.passed_on().add(number)?;
-                    }
-                    settling.spawn(Arc::clone(&self).settle(topic, message, can, receipt));
-                }
+            match self.pass_on(&topic, &message, can).await {
+                Ok(receipt) => drop(settling.spawn(Arc::clone(&self).settle(topic, message, can, receipt))),
                 Err(Error::Closed) => return Ok(()),
-                Err(error @ Error::Store(_)) => return Err(error.into()),
                 Err(error) => self.give_up(&message, &error),
             }
+        }
+    }
+
+    /// Gives a message to the other side, as soon as there is room.
+    async fn pass_on(&self, topic: &str, message: &Message, can: Can) -> std::result::Result<Receipt, Error> {
+        let number = message.delivery_number();
+        loop {
+            let publish = self.publish(topic, message, can);
+            match self.to.passed.lock().pass_on(number, || publish.try_send()) {
+                Err(Error::Full) => {}
+                accepted => return accepted,
+            }
+            tokio::time::sleep(ROOM).await;
         }
     }
 
@@ -153,9 +163,10 @@ impl Route {
                 Ok(_) => break,
                 // It is in the store.
                 Err(Error::Closed) => return Ok(()),
+                Err(error @ Error::NotDelivered(Outcome::StoreFailed)) => return Err(error.into()),
                 // The broker has lost the session, and nobody knows whether it had the message: rather twice than never.
                 Err(Error::NotDelivered(Outcome::Unknown)) => {
-                    receipt = match self.publish(&topic, &message, can).send().await {
+                    receipt = match self.pass_on(&topic, &message, can).await {
                         Ok(receipt) => receipt,
                         Err(Error::Closed) => return Ok(()),
                         Err(error) => return Err(error.into()),
@@ -171,20 +182,28 @@ impl Route {
         Ok(())
     }
 
-    /// A message that was passed on before the bridge was killed: it is among those that the other side's store is still sending, or was.
-    async fn settle_earlier(self: Arc<Self>, message: Message) -> Result<()> {
+    /// A message that was passed on before the bridge ended: it is among those that the other side's store is still sending, or was.
+    async fn settle_earlier(self: Arc<Self>, topic: String, message: Message, can: Can) -> Result<()> {
         while self.to.client.restored().publishes > 0 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(ROOM).await;
         }
-        self.is_over(&message);
-        Ok(())
+        if self.to.client.restored().failed == 0 {
+            self.is_over(&message);
+            return Ok(());
+        }
+        // Some were not delivered, and nobody knows which: rather twice than never.
+        match self.pass_on(&topic, &message, can).await {
+            Ok(receipt) => self.settle(topic, message, can, receipt).await,
+            Err(Error::Closed) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn is_over(&self, message: &Message) {
         // One at QoS 1 whose connection is gone comes again, and is published again: at least once.
         if message.acknowledge().is_ok() {
             if let Some(number) = message.delivery_number() {
-                self.from.passed_on().remove(number);
+                self.to.passed.lock().remove(number);
             }
         }
     }

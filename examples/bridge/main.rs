@@ -12,10 +12,9 @@
 //!
 //! * *Acknowledging by hand.* A message at QoS 1 is acknowledged to its broker when the other broker has it. One at QoS 2 is in the store
 //!   until then, so the first broker may forget it.
-//! * *Nothing lost, nothing doubled at QoS 2*, whichever broker or link goes away, and when the bridge is stopped: what one side has
-//!   received, and what the other side is sending, are in the store. A bridge that is killed loses nothing either; the one message of each
-//!   line that it was just writing down may come twice (`ledger.rs`), as may what was on its way to a broker that comes back without the
-//!   session that it had.
+//! * *Nothing lost, nothing doubled at QoS 2*, whichever broker or link goes away, and whenever the bridge is killed: what one side has
+//!   received, what the other side is sending, and which message is which, are in files (`ledger.rs`, a store of its own around
+//!   the library's). Only of a broker that comes back without the session that it had nobody knows what it had: it gets that again.
 //! * *No loops.* In 5.0 the brokers leave out what the bridge published itself (No Local), and a User Property tells where a message has
 //!   been, against rings of bridges. 3.1.1 has no such thing: what would come back from such a broker is published there with a level
 //!   more at its end, `/~bridge`, and known by it. Whoever wants those, too, subscribes to `cellar/lamp/#` in place of `cellar/lamp`.

@@ -1,13 +1,14 @@
 //! One of the two brokers.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mqtt_examples::Result;
+use mqtt_std::store::FileStore;
 use mqtt_std::{Backoff, Client, Options, QoS, Status};
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Passing, Shared};
 
 /// A client, and what the bridge knows of its broker.
 pub struct Side {
@@ -18,7 +19,8 @@ pub struct Side {
     /// The bridge's own name, by which it knows what it has published.
     pub bridge: String,
     can: OnceLock<Can>,
-    passed_on: Mutex<Ledger>,
+    /// The messages of the other side that this one has.
+    pub passed: Shared,
 }
 
 /// What the broker can do.
@@ -39,16 +41,17 @@ impl Side {
         filters: Vec<String>,
     ) -> Result<Arc<Self>> {
         std::fs::create_dir_all(store)?;
-        let passed_on = Mutex::new(Ledger::open(store.join(name).with_extension("passed"))?);
+        let passed = Shared::new(Ledger::open(store.join(name).with_extension("passed"))?);
+        let log = FileStore::open(store.join(name)).map_err(|error| format!("{}: {error}", store.display()))?;
         let options = options
             .client_identifier(format!("{bridge}-{name}"))
             .session_expiry_interval(u32::MAX)
             .in_flight(u16::MAX)
             .backoff(Backoff::new().minimum(100).maximum(10_000))
-            .file_store(store.join(name));
+            .store(Passing::new(log, passed.clone()));
         let client = Client::connect_retrying(options)?;
         let bridge = bridge.to_owned();
-        Ok(Arc::new(Self { name, client, filters, bridge, can: OnceLock::new(), passed_on }))
+        Ok(Arc::new(Self { name, client, filters, bridge, can: OnceLock::new(), passed }))
     }
 
     /// Says how the connection is, until the client gives up.
@@ -80,11 +83,6 @@ impl Side {
         let limits = &accepted.limits;
         let can = Can { v5: version.is_v5(), qos: limits.maximum_qos, retain: limits.retain_available };
         Ok(*self.can.get_or_init(|| can))
-    }
-
-    /// The messages of this side that the other one has.
-    pub fn passed_on(&self) -> MutexGuard<'_, Ledger> {
-        self.passed_on.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub async fn end(&self) -> Result<()> {
