@@ -14,6 +14,8 @@ mod load;
 #[cfg(unix)]
 mod logins;
 mod metrics;
+#[cfg(feature = "tls")]
+mod secure;
 mod service;
 mod simple;
 mod support;

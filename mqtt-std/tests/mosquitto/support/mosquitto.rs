@@ -238,4 +238,4 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// Made with `mosquitto_passwd`: alice, "secret".
-const ALICE: &str = "alice:$7$101$O1RtX4zBfkZl+aib$eUgZs7Y+9HZtxBPdKTCNuwBkOO6OO+WbNWb3/N3K83KukdC+Dw5WnIbPqlXawvD9JCm+ZDQuy9s8DETkZhB1Zw==\n";
+pub(crate) const ALICE: &str = "alice:$7$101$O1RtX4zBfkZl+aib$eUgZs7Y+9HZtxBPdKTCNuwBkOO6OO+WbNWb3/N3K83KukdC+Dw5WnIbPqlXawvD9JCm+ZDQuy9s8DETkZhB1Zw==\n";
