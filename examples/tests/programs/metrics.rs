@@ -175,6 +175,60 @@ fn it_outlives_the_broker_and_the_broker_tells_of_its_death() {
 }
 
 #[test]
+#[cfg(feature = "tls")]
+fn it_speaks_tls_and_shows_its_certificate_and_password() {
+    use crate::support::{ALICE, Authority, free_port};
+
+    let (authority, files) = (Authority::new("the authority"), Files::new());
+    let (server, client) = (authority.server("localhost"), authority.client("cellar"));
+    for (name, text) in [
+        ("ca.pem", &authority.pem()),
+        ("server.pem", &server.certificate),
+        ("server.key", &server.key),
+        ("client.pem", &client.certificate),
+        ("client.key", &client.key),
+        ("passwords", &ALICE.to_owned()),
+        ("password", &"secret\n".to_owned()),
+    ] {
+        files.write(name, text);
+    }
+    let path = |name: &str| files.path(name).display().to_string();
+    let mut tls = 0;
+    let broker = Mosquitto::start_with(|port, _| {
+        tls = free_port();
+        format!(
+            "user root\nlog_dest stderr\nper_listener_settings true\n\
+             listener {port} 127.0.0.1\nallow_anonymous true\n\
+             listener {tls} 127.0.0.1\npassword_file {}\nrequire_certificate true\n\
+             cafile {}\ncertfile {}\nkeyfile {}\n",
+            path("passwords"),
+            path("ca.pem"),
+            path("server.pem"),
+            path("server.key"),
+        )
+    });
+    let Some(broker) = broker else { return };
+    let mut watcher = Watcher::new(&broker, "5.0", "metrics/health/#");
+    let secrets = format!(
+        "user_name = \"alice\"\npassword_file = {:?}\n[broker.tls]\nca_file = {:?}\ncertificate_file = {:?}\nkey_file = {:?}\n[health]",
+        path("password"),
+        path("ca.pem"),
+        path("client.pem"),
+        path("client.key"),
+    );
+    let good = config(tls, "5.0").replace("\"127.0.0.1\"", "\"localhost\"").replace("[health]", &secrets);
+    let program = start(&files, &good);
+    program.wait_for(&format!("connected to mqtts://localhost:{tls}"));
+    assert_eq!(json(&watcher.next())["server"], "cellar");
+    program.interrupt();
+    assert_eq!(program.end().code, Some(0));
+    // Without the password it is turned away, and gives up.
+    let ended = start(&files, &good.replace("user_name = \"alice\"", "user_name = \"bob\"")).end();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("connection refused: "), "{}", ended.stderr);
+}
+
+#[test]
 fn a_configuration_that_is_not_one_is_an_error() {
     let files = Files::new();
     let good = config(1, "5.0");
