@@ -23,6 +23,14 @@ bare_metal_kind() {
 bare_metal=$(bare_metal_kind)
 unset RUSTFLAGS # they would take the place of those in .cargo/config.toml
 
+# From here on `core` is built from its source where that is there, also where the targets are installed: with the options of the
+# image, for one that is measured. What comes compiled is compiled for speed: `memcpy`, 64-bit division.
+bare_metal_from_source() {
+  if [[ -d $(rustc --print sysroot)/lib/rustlib/src/rust/library/core ]]; then
+    bare_metal=build-std
+  fi
+}
+
 # The first argument is cargo's command.
 bare_metal_cargo() {
   local command=$1
