@@ -7,7 +7,7 @@ use mqtt_core::{
     RecordedMessage, Sender, TopicFilter, TopicName, UsageError,
 };
 
-use crate::inbox::{Entry, Kind, Messages as _};
+use crate::inbox::{Entry, Head, Kind, Messages as _};
 use crate::resources::Capacities;
 use crate::routes::{RouteList as _, bit};
 use crate::state::State;
@@ -27,7 +27,7 @@ impl<P: Capacities> State<P> {
             }
             Record::Confirmed { delivery } => {
                 let of_it =
-                    |entry: &Entry| entry.acknowledgement.is_some_and(|token| token.delivery_number() == delivery);
+                    |entry: &Entry| entry.head.acknowledgement.is_some_and(|token| token.delivery_number() == delivery);
                 if let Some((index, ..)) = self.inbox.parts().find(of_it) {
                     self.inbox.parts().remove(index);
                 }
@@ -40,20 +40,18 @@ impl<P: Capacities> State<P> {
     fn hand_over_again(&mut self, delivery: DeliveryNumber, id: PacketIdentifier, message: &RecordedMessage<'_>) {
         let (topic, properties) = (message.topic.as_str().as_bytes(), message.properties.as_encoded());
         let readers = self.machine.subscriptions.matching(message.topic);
-        let entry = Entry {
+        let head = Head {
             kind: Kind::Message,
             topic_len: topic.len() as u16,
             properties_len: properties.len() as u16,
-            payload_len: message.payload.len() as u16,
+            payload_len: message.payload.len() as u32,
             qos: QoS::ExactlyOnce,
             retain: message.retain,
             dup: true,
             acknowledgement: Some(Acknowledgement::of_record(delivery, id)),
             again: true,
-            readers,
-            unclaimed: readers == 0,
-            ..Entry::EMPTY
         };
+        let entry = Entry { unclaimed: readers == 0, ..Entry::new(head, readers) };
         self.inbox.parts().push(entry, [topic, properties, message.payload]);
     }
 
@@ -86,7 +84,7 @@ impl<P: Capacities> State<P> {
     ) -> Poll<(RecordTicket, usize)> {
         // Those of messages first: they have the lower numbers.
         let found = self.inbox.parts().find(|entry| entry.record.is_some() && !entry.unrecorded);
-        let next = found.and_then(|(_, entry, bytes)| Some((entry.record?, encode(entry, bytes, out))));
+        let next = found.and_then(|(_, entry, bytes)| Some((entry.record?, encode(&entry.head, bytes, out))));
         let next = next.or_else(|| {
             let (ticket, record) = self.machine.poll_record(now)?;
             Some((ticket, record.encode(out).unwrap_or(0)))
@@ -152,16 +150,16 @@ impl<P: Capacities> State<P> {
 }
 
 /// The record of a message that waits; 0: it does not fit.
-fn encode(entry: &Entry, bytes: &[u8], out: &mut [u8]) -> usize {
-    let (topic, rest) = bytes.split_at_checked(usize::from(entry.topic_len)).unwrap_or_default();
-    let (properties, payload) = rest.split_at_checked(usize::from(entry.properties_len)).unwrap_or_default();
+fn encode(head: &Head, bytes: &[u8], out: &mut [u8]) -> usize {
+    let (topic, rest) = bytes.split_at_checked(usize::from(head.topic_len)).unwrap_or_default();
+    let (properties, payload) = rest.split_at_checked(usize::from(head.properties_len)).unwrap_or_default();
     let topic = core::str::from_utf8(topic).ok().and_then(|topic| TopicName::new(topic).ok());
     let properties = Properties::from_encoded(PacketType::Publish, Sender::Server, properties);
-    let (Some(topic), Ok(properties), Some(token)) = (topic, properties, entry.acknowledgement) else { return 0 };
+    let (Some(topic), Ok(properties), Some(token)) = (topic, properties, head.acknowledgement) else { return 0 };
     let record = Record::Received {
         delivery: token.delivery_number(),
         packet_identifier: token.packet_identifier(),
-        message: RecordedMessage { topic, retain: entry.retain, properties, payload },
+        message: RecordedMessage { topic, retain: head.retain, properties, payload },
     };
     record.encode(out).unwrap_or(0)
 }

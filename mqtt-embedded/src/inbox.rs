@@ -8,27 +8,34 @@ use crate::state::Statistics;
 /// A message, or a part of one, in the order of arrival. Its bytes are topic, properties, payload, one behind the other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Entry {
-    pub(crate) kind: Kind,
-    pub(crate) topic_len: u16,
-    pub(crate) properties_len: u16,
-    pub(crate) payload_len: u16,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-    pub(crate) dup: bool,
+    pub(crate) head: Head,
     /// Who is still to take it, a bit for each subscription.
     pub(crate) readers: u32,
     /// Who has it in hand, and is to acknowledge it.
     pub(crate) handed: u32,
-    /// Sent once everybody has taken it.
-    pub(crate) acknowledgement: Option<Acknowledgement>,
     /// Its record, until that is durable: nobody gets it before.
     pub(crate) record: Option<RecordTicket>,
     /// That could not be written, and the machine is still to be told.
     pub(crate) unrecorded: bool,
-    /// It comes again from its record.
-    pub(crate) again: bool,
     /// Nobody has subscribed to it since.
     pub(crate) unclaimed: bool,
+}
+
+/// What a reader gets of an entry, besides its bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Head {
+    /// Sent once everybody has taken it.
+    pub(crate) acknowledgement: Option<Acknowledgement>,
+    /// Of the whole payload, also of one that comes in parts.
+    pub(crate) payload_len: u32,
+    pub(crate) topic_len: u16,
+    pub(crate) properties_len: u16,
+    pub(crate) kind: Kind,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) dup: bool,
+    /// It comes again from its record.
+    pub(crate) again: bool,
 }
 
 /// What an entry is.
@@ -36,32 +43,52 @@ pub(crate) struct Entry {
 pub(crate) enum Kind {
     /// A whole message.
     Message,
-    /// The head of one whose payload comes in parts, of so many bytes.
-    Begins(u32),
-    /// A part of it, and whether it is the last one.
-    Part { last: bool },
+    /// The head of one whose payload comes in parts.
+    Begins,
+    /// A part of it.
+    Part,
+    /// The last one.
+    Last,
+}
+
+impl Kind {
+    /// It goes on with a payload.
+    pub(crate) const fn is_part(self) -> bool {
+        cfg!(feature = "streaming") && matches!(self, Self::Part | Self::Last)
+    }
+
+    /// Its payload follows in parts.
+    pub(crate) const fn begins(self) -> bool {
+        cfg!(feature = "streaming") && matches!(self, Self::Begins)
+    }
 }
 
 impl Entry {
-    pub(crate) const EMPTY: Self = Self {
-        kind: Kind::Message,
-        topic_len: 0,
-        properties_len: 0,
-        payload_len: 0,
-        qos: QoS::AtMostOnce,
-        retain: false,
-        dup: false,
-        readers: 0,
-        handed: 0,
-        acknowledgement: None,
-        record: None,
-        unrecorded: false,
-        again: false,
-        unclaimed: false,
-    };
+    pub(crate) const fn new(head: Head, readers: u32) -> Self {
+        Self { head, readers, handed: 0, record: None, unrecorded: false, unclaimed: false }
+    }
+}
 
+impl Head {
+    /// A part of a payload.
+    pub(crate) const fn part(kind: Kind, len: usize, acknowledgement: Option<Acknowledgement>) -> Self {
+        Self {
+            acknowledgement,
+            payload_len: len as u32,
+            topic_len: 0,
+            properties_len: 0,
+            kind,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            dup: false,
+            again: false,
+        }
+    }
+
+    /// Bytes that wait with it.
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.topic_len) + usize::from(self.properties_len) + usize::from(self.payload_len)
+        let payload = if self.kind.begins() { 0 } else { self.payload_len as usize };
+        usize::from(self.topic_len).saturating_add(usize::from(self.properties_len)).saturating_add(payload)
     }
 }
 
@@ -121,7 +148,7 @@ impl<'a> Parts<'a> {
 
     /// Adds an entry; its bytes are these, one behind the other. `false`: there is no room.
     pub(crate) fn push(&mut self, entry: Entry, pieces: [&[u8]; 3]) -> bool {
-        if !self.has_room(entry.len()) {
+        if !self.has_room(entry.head.len()) {
             return false;
         }
         for piece in pieces {
@@ -140,13 +167,13 @@ impl<'a> Parts<'a> {
         } else if !taken {
             statistics.dropped = statistics.dropped.wrapping_add(1);
         }
-        Offered { taken, acknowledge: entry.acknowledgement.filter(|_| !taken) }
+        Offered { taken, acknowledge: entry.head.acknowledgement.filter(|_| !taken) }
     }
 
     /// Adds a part of a message that was counted when it began.
     pub(crate) fn offer_part(&mut self, entry: Entry, fragment: &[u8]) -> Offered {
         let taken = entry.readers != 0 && self.push(entry, [&[], &[], fragment]);
-        Offered { taken, acknowledge: entry.acknowledgement.filter(|_| !taken) }
+        Offered { taken, acknowledge: entry.head.acknowledgement.filter(|_| !taken) }
     }
 
     /// A reader has a copy of an entry, which stays until it is acknowledged.
@@ -165,7 +192,7 @@ impl<'a> Parts<'a> {
     }
 
     pub(crate) fn acknowledgement(&self, index: usize) -> Option<Acknowledgement> {
-        self.entries.get(index)?.acknowledgement
+        self.entries.get(index)?.head.acknowledgement
     }
 
     /// Takes an entry out.
@@ -173,8 +200,8 @@ impl<'a> Parts<'a> {
         if index >= self.entries.len() {
             return;
         }
-        let start = self.entries.iter().take(index).fold(0_usize, |sum, entry| sum.saturating_add(entry.len()));
-        let len = self.entries.remove(index).len();
+        let start = self.entries.iter().take(index).fold(0_usize, |sum, entry| sum.saturating_add(entry.head.len()));
+        let len = self.entries.remove(index).head.len();
         let used = self.bytes.len();
         if let Some(behind) = self.bytes.get_mut(start..) {
             move_to_front(behind, len..used.saturating_sub(start));
@@ -186,7 +213,7 @@ impl<'a> Parts<'a> {
     pub(crate) fn find(self, wanted: impl Fn(&Entry) -> bool) -> Option<(usize, &'a Entry, &'a [u8])> {
         let mut start = 0_usize;
         for (index, entry) in self.entries.iter().enumerate() {
-            let end = start.saturating_add(entry.len());
+            let end = start.saturating_add(entry.head.len());
             if wanted(entry) {
                 return Some((index, entry, self.bytes.get(start..end).unwrap_or_default()));
             }
@@ -199,8 +226,8 @@ impl<'a> Parts<'a> {
     pub(crate) fn each(&mut self, mut change: impl FnMut(&mut Entry, &[u8])) {
         let mut start = 0_usize;
         for entry in self.entries.iter_mut() {
-            let topic = self.bytes.get(start..start.saturating_add(usize::from(entry.topic_len)));
-            start = start.saturating_add(entry.len());
+            let topic = self.bytes.get(start..start.saturating_add(usize::from(entry.head.topic_len)));
+            start = start.saturating_add(entry.head.len());
             change(entry, topic.unwrap_or_default());
         }
     }

@@ -92,7 +92,7 @@ pub trait RouteList: SubscriptionList {
     /// The request with this identifier has an outcome.
     #[doc(hidden)]
     fn answer(&mut self, id: PacketIdentifier, answer: Result<ReasonCode, Outcome>);
-    /// The Server has no subscription with the filter at this place any more.
+    /// The Server has refused the subscription at this place, or to renew it, or it will not be asked.
     #[doc(hidden)]
     fn is_lost(&self, index: u8) -> bool;
 }
@@ -173,9 +173,14 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
     }
 
     fn is_lost(&self, index: u8) -> bool {
-        self.routes
-            .get(usize::from(index))
-            .is_some_and(|route| route.granted && matches!(route.renewal, Renewal::Refused(_)))
+        self.routes.get(usize::from(index)).is_some_and(|route| {
+            route.granted && matches!(route.renewal, Renewal::Refused(_))
+                || match route.request {
+                    Request::Answered(Ok(reason)) => reason.is_failure(),
+                    Request::Answered(Err(_)) => true,
+                    Request::Wanted | Request::Asked(_) => false,
+                }
+        })
     }
 }
 

@@ -3,14 +3,14 @@
 use core::fmt;
 use core::future::poll_fn;
 use core::str::Utf8Error;
-use core::task::Poll;
+use core::task::{Context, Poll};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use mqtt_core::{Acknowledgement, DeliveryNumber, PacketType, Properties, QoS, ReasonCode, Sender, UsageError};
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::inbox::{Entry, Kind};
+use crate::inbox::{Head, Kind};
 use crate::resources::{Capacities, Resources};
 
 /// The messages of one filter, in the order of their arrival. Dropped, it unsubscribes.
@@ -81,12 +81,10 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
 
     /// What acknowledges a message; `None`: nothing does.
     fn token(&self, message: &Message<'_>) -> Result<Option<Acknowledgement>, Error> {
-        match message.entry.kind {
+        match message.head.kind {
             // It came with the last part.
-            Kind::Begins(_) if message.entry.qos != QoS::AtMostOnce => {
-                Ok(Some(self.streamed.ok_or(UsageError::Stale)?))
-            }
-            _ => Ok(message.entry.acknowledgement),
+            Kind::Begins if message.head.qos != QoS::AtMostOnce => Ok(Some(self.streamed.ok_or(UsageError::Stale)?)),
+            _ => Ok(message.head.acknowledgement),
         }
     }
 
@@ -114,15 +112,12 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     pub async fn next<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Result<Message<'b>, Error>> {
         self.in_parts = false;
         self.streamed = None;
-        let taken = self.take(buffer).await;
-        match taken {
-            Ok(Some(entry)) => {
-                self.in_parts = matches!(entry.kind, Kind::Begins(_));
-                Some(Ok(Message { entry, bytes: buffer.get(..entry.len()).unwrap_or_default() }))
-            }
-            Ok(None) => None,
-            Err(error) => Some(Err(error)),
-        }
+        let head = match poll_fn(|cx| self.poll(cx, buffer)).await? {
+            Ok(head) => head,
+            Err(error) => return Some(Err(error)),
+        };
+        self.in_parts = head.kind.begins();
+        Some(Ok(Message { head, bytes: buffer.get(..head.len()).unwrap_or_default() }))
     }
 
     /// Waits for the next part of the payload of a message that comes in parts, and copies it into `buffer`, which holds
@@ -134,36 +129,26 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     /// [`Error::Aborted`]: the connection was lost in the middle, or the parts were not read in time. [`Error::BufferTooSmall`].
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         while self.in_parts {
-            let taken = self.take(buffer).await;
-            match taken {
-                Ok(Some(entry)) => {
-                    self.in_parts = entry.kind != Kind::Part { last: true };
-                    self.streamed = entry.acknowledgement.filter(|_| self.by_hand);
-                    if entry.payload_len > 0 {
-                        return Ok(usize::from(entry.payload_len));
+            match poll_fn(|cx| self.poll(cx, buffer)).await {
+                Some(Ok(head)) => {
+                    self.in_parts = head.kind != Kind::Last;
+                    self.streamed = head.acknowledgement.filter(|_| self.by_hand);
+                    if head.payload_len > 0 {
+                        return Ok(head.payload_len as usize);
                     }
                 }
-                Ok(None) => return Err(Error::Closed),
-                Err(error) => {
+                Some(Err(error)) => {
                     self.in_parts &= error != Error::Aborted;
                     return Err(error);
                 }
+                None => return Err(Error::Closed),
             }
         }
         Ok(0)
     }
 
-    async fn take(&self, buffer: &mut [u8]) -> Result<Option<Entry>, Error> {
-        poll_fn(|cx| {
-            self.resources.locked(|state| {
-                let taken = state.poll_message(cx, self.route, (self.in_parts, self.by_hand), buffer);
-                if taken.is_pending() && matches!(state.poll_granted(cx, self.route), Poll::Ready(Err(_))) {
-                    return Poll::Ready(Ok(None));
-                }
-                taken
-            })
-        })
-        .await
+    fn poll(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<Option<Result<Head, Error>>> {
+        self.resources.locked(|state| state.poll_message(cx, self.route, (self.in_parts, self.by_hand), buffer))
     }
 }
 
@@ -182,7 +167,7 @@ impl<M: RawMutex, C: Clock, P: Capacities> fmt::Debug for Subscriber<'_, M, C, P
 /// A message in the buffer that was lent for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'b> {
-    entry: Entry,
+    head: Head,
     bytes: &'b [u8],
 }
 
@@ -211,10 +196,7 @@ impl<'b> Message<'b> {
     /// Bytes of the payload, also of one that comes in parts.
     #[must_use]
     pub const fn payload_len(&self) -> u32 {
-        match self.entry.kind {
-            Kind::Begins(len) => len,
-            _ => self.entry.payload_len as u32,
-        }
+        self.head.payload_len
     }
 
     /// The properties; none in 3.1.1.
@@ -228,39 +210,39 @@ impl<'b> Message<'b> {
     /// The QoS it was sent with: at most that of the subscription.
     #[must_use]
     pub const fn qos(&self) -> QoS {
-        self.entry.qos
+        self.head.qos
     }
 
     /// Whether the Server had kept it for later subscribers.
     #[must_use]
     pub const fn retain(&self) -> bool {
-        self.entry.retain
+        self.head.retain
     }
 
     /// Whether the Server may have sent it before.
     #[must_use]
     pub const fn dup(&self) -> bool {
-        self.entry.dup
+        self.head.dup
     }
 
     /// The number of a message at QoS 1 and 2; with a store, and at QoS 2, it is the same when the message comes again: commit it
     /// together with what the message does, to do that once.
     #[must_use]
     pub fn delivery_number(&self) -> Option<DeliveryNumber> {
-        self.entry.acknowledgement.map(Acknowledgement::delivery_number)
+        self.head.acknowledgement.map(Acknowledgement::delivery_number)
     }
 
     /// Whether it was handed over before a loss of power, or may have been.
     #[must_use]
     pub const fn redelivered(&self) -> bool {
-        self.entry.again
+        self.head.again
     }
 
     fn properties_at(&self) -> usize {
-        usize::from(self.entry.topic_len)
+        usize::from(self.head.topic_len)
     }
 
     fn payload_at(&self) -> usize {
-        self.properties_at().saturating_add(usize::from(self.entry.properties_len))
+        self.properties_at().saturating_add(usize::from(self.head.properties_len))
     }
 }

@@ -6,7 +6,8 @@ use core::ops::Range;
 /// Copies `from` to the start of `to` and returns what is left of `to`; `None` if it does not fit, and nothing is copied.
 ///
 /// For adapters: unlike `copy_from_slice` it has no panic for an optimiser to keep.
-#[inline]
+#[cfg_attr(not(target_os = "none"), inline)]
+#[cfg_attr(target_os = "none", inline(never))] // one copy of it in an image
 pub fn put<'b>(to: &'b mut [u8], from: &[u8]) -> Option<&'b mut [u8]> {
     let (head, rest) = to.split_at_mut_checked(from.len())?;
     copy(head, from);

@@ -9,7 +9,7 @@ use mqtt_core::{
 
 use super::{State, Status};
 use crate::error::Error;
-use crate::inbox::{Entry, Kind, Messages as _};
+use crate::inbox::{Entry, Head, Kind, Messages as _};
 use crate::moment::Moment;
 use crate::receipts;
 use crate::resources::Capacities;
@@ -119,14 +119,14 @@ impl<P: Capacities> State<P> {
                 statistics.received = statistics.received.wrapping_add(1);
                 let readers = subscriptions.matching(message.topic);
                 let early = readers == 0 && self.early_until.is_ahead(now);
-                let mut entry = entry(Kind::Message, &message, readers, message.payload);
+                let mut entry = entry(Kind::Message, &message, readers, message.payload.len() as u32);
                 entry.unclaimed = early && message.acknowledgement.is_some();
                 arrived = Some(self.inbox.parts().offer(entry, pieces(&message), statistics));
             }
             Ok(Some(Event::MessageBegins { message, payload_len })) if cfg!(feature = "streaming") => {
                 statistics.received = statistics.received.wrapping_add(1);
                 let readers = subscriptions.matching(message.topic);
-                let entry = entry(Kind::Begins(payload_len), &message, readers, &[]);
+                let entry = entry(Kind::Begins, &message, readers, payload_len);
                 let offered = self.inbox.parts().offer(entry, pieces(&message), statistics);
                 self.streaming = if offered.taken { readers } else { 0 };
                 self.keeps_stream = message.qos != QoS::AtMostOnce;
@@ -182,7 +182,7 @@ impl<P: Capacities> State<P> {
         true
     }
 
-    /// The next entry for a subscriber, copied into `buffer`.
+    /// The next entry for a subscriber, copied into `buffer`; `None`: there will be no more.
     #[inline(never)]
     pub(crate) fn poll_message(
         &mut self,
@@ -190,46 +190,53 @@ impl<P: Capacities> State<P> {
         route: u8,
         (in_parts, by_hand): (bool, bool),
         buffer: &mut [u8],
-    ) -> Poll<Result<Option<Entry>, Error>> {
+    ) -> Poll<Option<Result<Head, Error>>> {
+        let in_parts = cfg!(feature = "streaming") && in_parts;
         let reader = bit(route);
         let next = |entry: &Entry| entry.readers & !entry.handed & reader != 0 && entry.record.is_none();
         let Some((index, entry, bytes)) = self.inbox.parts().find(next) else {
-            let aborted = self.aborted & reader != 0;
-            self.aborted &= !reader;
-            if aborted && in_parts {
-                return Poll::Ready(Err(Error::Aborted));
+            if self.is_aborted(reader) && in_parts {
+                return Poll::Ready(Some(Err(Error::Aborted)));
             }
             if self.is_closed() || self.machine.subscriptions.is_lost(route) {
-                return Poll::Ready(Ok(None));
+                return Poll::Ready(None);
             }
             return self.wait(cx.waker());
         };
         // Another message begins before the last part of this one came.
-        if in_parts && !matches!(entry.kind, Kind::Part { .. }) {
-            self.aborted &= !reader;
-            return Poll::Ready(Err(Error::Aborted));
+        if in_parts && !entry.head.kind.is_part() {
+            self.is_aborted(reader);
+            return Poll::Ready(Some(Err(Error::Aborted)));
         }
-        if !in_parts && matches!(entry.kind, Kind::Part { .. }) {
+        if !in_parts && entry.head.kind.is_part() {
             // The rest of a message whose reader has lost interest.
             self.take(index, reader);
             return self.poll_message(cx, route, (in_parts, by_hand), buffer);
         }
         if put(buffer, bytes).is_none() {
-            return Poll::Ready(Err(Error::BufferTooSmall { needed: bytes.len() }));
+            return Poll::Ready(Some(Err(Error::BufferTooSmall { needed: bytes.len() })));
         }
-        let entry = *entry;
-        if by_hand && entry.acknowledgement.is_some() {
+        let head = entry.head;
+        if by_hand && head.acknowledgement.is_some() {
             self.inbox.parts().hand_over(index, reader);
         } else {
             self.take(index, reader);
         }
-        Poll::Ready(Ok(Some(entry)))
+        Poll::Ready(Some(Ok(head)))
+    }
+
+    /// Tells, once, whether a reader's message was cut off.
+    const fn is_aborted(&mut self, reader: u32) -> bool {
+        let aborted = self.aborted & reader != 0;
+        self.aborted &= !reader;
+        aborted
     }
 
     /// A message that was handed over is acknowledged by its reader; `false`: it is not there any more.
     pub(crate) fn acknowledge(&mut self, route: u8, token: Acknowledgement) -> bool {
         let reader = bit(route);
-        let of_it = |entry: &Entry| entry.handed & entry.readers & reader != 0 && entry.acknowledgement == Some(token);
+        let of_it =
+            |entry: &Entry| entry.handed & entry.readers & reader != 0 && entry.head.acknowledgement == Some(token);
         let Some((index, ..)) = self.inbox.parts().find(of_it) else { return false };
         self.take(index, reader);
         self.wake_handles();
@@ -239,7 +246,8 @@ impl<P: Capacities> State<P> {
     /// A message that was handed over is refused by its reader, for whoever else has it, too.
     pub(crate) fn reject(&mut self, route: u8, token: Acknowledgement, reason: ReasonCode) -> Result<(), Error> {
         let reader = bit(route);
-        let of_it = |entry: &Entry| entry.handed & entry.readers & reader != 0 && entry.acknowledgement == Some(token);
+        let of_it =
+            |entry: &Entry| entry.handed & entry.readers & reader != 0 && entry.head.acknowledgement == Some(token);
         let (index, ..) = self.inbox.parts().find(of_it).ok_or(UsageError::Stale)?;
         let rejected = self.machine.acknowledge(token, reason);
         match rejected {
@@ -293,7 +301,7 @@ impl<P: Capacities> State<P> {
         }
         let statistics = &mut self.statistics;
         self.inbox.parts().each(|entry, _| {
-            if entry.unclaimed && !entry.again {
+            if entry.unclaimed && !entry.head.again {
                 entry.unclaimed = false;
                 statistics.unrouted = statistics.unrouted.wrapping_add(1);
             }
@@ -302,20 +310,19 @@ impl<P: Capacities> State<P> {
     }
 }
 
-fn entry(kind: Kind, message: &Message<'_>, readers: u32, payload: &[u8]) -> Entry {
-    Entry {
+fn entry(kind: Kind, message: &Message<'_>, readers: u32, payload_len: u32) -> Entry {
+    let head = Head {
         kind,
         topic_len: message.topic.as_str().len() as u16,
         properties_len: message.properties.as_encoded().len() as u16,
-        payload_len: payload.len() as u16,
+        payload_len,
         qos: message.qos,
         retain: message.retain,
         dup: message.dup,
-        readers,
         acknowledgement: message.acknowledgement,
-        record: message.record_ticket,
-        ..Entry::EMPTY
-    }
+        again: false,
+    };
+    Entry { record: message.record_ticket, ..Entry::new(head, readers) }
 }
 
 fn pieces<'a>(message: &Message<'a>) -> [&'a [u8]; 3] {
@@ -323,5 +330,6 @@ fn pieces<'a>(message: &Message<'a>) -> [&'a [u8]; 3] {
 }
 
 fn part(last: bool, readers: u32, fragment: &[u8], acknowledgement: Option<Acknowledgement>) -> Entry {
-    Entry { kind: Kind::Part { last }, payload_len: fragment.len() as u16, readers, acknowledgement, ..Entry::EMPTY }
+    let kind = if last { Kind::Last } else { Kind::Part };
+    Entry::new(Head::part(kind, fragment.len(), acknowledgement), readers)
 }
