@@ -25,8 +25,9 @@ use mqtt_examples::{Arguments, Interrupt, Presence, Process, Result, check_level
 use mqtt_std::{Client, Error, Publish, QoS};
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Longer lines are told in parts.
 const LINE: usize = 8 * 1024;
@@ -34,8 +35,8 @@ const LINE: usize = 8 * 1024;
 /// How long it may take to report the end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the rest of the output may take when the command has ended: what it left running may hold it open.
-const LATE: Duration = Duration::from_secs(2);
+/// After so long a silence no more output is waited for, once the command has ended: what it left running may hold it open.
+const SILENCE: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Start<'a> {
@@ -63,6 +64,8 @@ struct Exit {
 struct Told {
     lines: u64,
     dropped: u64,
+    /// There may be more.
+    is_cut: bool,
 }
 
 fn main() -> ExitCode {
@@ -116,27 +119,25 @@ async fn job(client: &Client, topic: &str, command: &[String], interrupt: &mut I
     client.publish_json(format!("{topic}/start"), &start)?.qos(QoS::AtLeastOnce).send().await?;
 
     let (stdout, stderr) = process.take_output();
+    let (ended, has_ended) = watch::channel(false);
     let mut output = JoinSet::new();
-    output.spawn(tell_lines(client.clone(), format!("{topic}/stdout"), stdout));
-    output.spawn(tell_lines(client.clone(), format!("{topic}/stderr"), stderr));
+    output.spawn(tell_lines(client.clone(), format!("{topic}/stdout"), stdout, has_ended.clone()));
+    output.spawn(tell_lines(client.clone(), format!("{topic}/stderr"), stderr, has_ended));
     let (status, interrupted) = match interrupt.or(process.wait()).await {
         Some(status) => (status?, false),
         None => (process.stop().await?, true),
     };
     let seconds = process.age().as_secs_f64();
+    ended.send_replace(true);
     let mut exit = Exit { exit_status: status.code(), signal: signal(status), seconds, ..Exit::default() };
-    let late = timeout(LATE, async {
-        while let Some(told) = output.join_next().await {
-            let told = told??;
-            exit.lines += told.lines;
-            exit.dropped += told.dropped;
-        }
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
-    });
-    match late.await {
-        Ok(told) => told?,
-        Err(_) => exit.output_is_cut = true,
+    // The broker may be slow to take the rest; Ctrl-C leaves it.
+    while let Some(told) = interrupt.or(output.join_next()).await.unwrap_or_default() {
+        let told = told??;
+        exit.lines += told.lines;
+        exit.dropped += told.dropped;
+        exit.output_is_cut |= told.is_cut;
     }
+    exit.output_is_cut |= !output.is_empty();
     let code = if interrupted { 0 } else { exit.exit_status.or(exit.signal.map(|signal| 128 + signal)).unwrap_or(1) };
     Ok((exit, ExitCode::from(code as u8)))
 }
@@ -152,13 +153,25 @@ fn signal(_: ExitStatus) -> Option<i32> {
 }
 
 /// Publishes each line.
-async fn tell_lines(client: Client, topic: String, output: Option<impl AsyncRead + Unpin>) -> Result<Told> {
+async fn tell_lines(
+    client: Client,
+    topic: String,
+    output: Option<impl AsyncRead + Unpin>,
+    mut has_ended: watch::Receiver<bool>,
+) -> Result<Told> {
     let mut told = Told::default();
     let Some(output) = output else { return Ok(told) };
     let mut output = BufReader::with_capacity(LINE, output);
     let (mut part, mut is_begun) = (Vec::new(), false);
     loop {
-        let read = output.fill_buf().await?;
+        let read = tokio::select! {
+            biased;
+            read = output.fill_buf() => read?,
+            () = silence(&mut has_ended) => {
+                told.is_cut = true;
+                return Ok(told);
+            }
+        };
         if read.is_empty() && !is_begun && part.is_empty() {
             return Ok(told);
         }
@@ -178,6 +191,13 @@ async fn tell_lines(client: Client, topic: String, output: Option<impl AsyncRead
             is_begun = false;
         }
     }
+}
+
+/// Waits for the end of the command, and then for a time.
+async fn silence(has_ended: &mut watch::Receiver<bool>) {
+    // It is told, or who tells it is gone.
+    let _ = has_ended.wait_for(|ended| *ended).await;
+    sleep(SILENCE).await;
 }
 
 /// Publishes a part of a line. Where there is no room for it waits for some, as long as the broker is there to make it; otherwise it

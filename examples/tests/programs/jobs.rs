@@ -1,5 +1,6 @@
 //! `jobs`
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mqtt_std::QoS;
@@ -66,6 +67,19 @@ fn much_output_comes_in_order_and_long_lines_in_parts() {
     }
     assert_eq!(lines[5000..].iter().map(|line| line.len()).collect::<Vec<_>>(), [8192, 8192, 3616, 3]);
     assert_eq!((&exit["lines"], &exit["dropped"]), (&json!(5002), &json!(0)));
+    assert_eq!(program.end().code, Some(0));
+}
+
+#[test]
+fn what_a_command_leaves_running_does_not_hold_up_the_report() {
+    let Some(broker) = Mosquitto::start(Config::PLAIN) else { return };
+    let mut watcher = Watcher::new(&broker, "5.0", "processes/backup/#");
+    let program = start(&broker, "5.0", "sleep 60 & echo $!");
+    let (told, exit) = told(&mut watcher);
+    let (_, pid) = &told[1];
+    let pid = std::str::from_utf8(pid).unwrap();
+    assert!(Command::new("kill").arg(pid).status().unwrap().success(), "it should run still");
+    assert_eq!((&exit["exit_status"], &exit["lines"], &exit["output_is_cut"]), (&json!(0), &json!(1), &json!(true)));
     assert_eq!(program.end().code, Some(0));
 }
 
