@@ -1,11 +1,10 @@
 //! A session on flash, with the power cut behind every single write.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use mqtt_embedded::Store;
 use mqtt_embedded::mqtt_core::{
     Ack, AckKind, Delivery, Packet, PacketIdentifier, Properties, Publish, Record, TopicName,
@@ -15,96 +14,12 @@ use mqtt_embedded::{
     Resources, Runner, Sizes,
 };
 
-use crate::support::{Dice, Server, Time, Wire, World};
+use crate::support::{self, Dice, Server, Time, Wire, World};
 
-/// Flash in memory that loses power.
-#[derive(Clone, Default)]
-struct Flash {
-    bytes: Rc<RefCell<Vec<u8>>>,
-    /// Bytes that can still be written; the power is lost with the last of them.
-    left: Rc<Cell<Option<usize>>>,
-}
-
-#[derive(Debug)]
-struct NoPower;
-
-impl NorFlashError for NoPower {
-    fn kind(&self) -> NorFlashErrorKind {
-        NorFlashErrorKind::Other
-    }
-}
-
-impl ErrorType for Flash {
-    type Error = NoPower;
-}
-
+/// Four small pages.
 const PAGE: usize = 1024;
 const PAGES: usize = 4;
-
-impl Flash {
-    fn new() -> Self {
-        let flash = Self::default();
-        flash.bytes.replace(vec![0xFF; PAGE * PAGES]);
-        flash
-    }
-
-    fn is_dead(&self) -> bool {
-        self.left.get() == Some(0)
-    }
-
-    /// Nothing goes on without power.
-    async fn go_on(&self) -> Result<(), NoPower> {
-        if self.is_dead() {
-            std::future::pending::<()>().await;
-        }
-        Ok(())
-    }
-
-    /// Takes as much of the power as there is.
-    fn spend(&self, bytes: usize) -> usize {
-        let Some(left) = self.left.get() else { return bytes };
-        self.left.set(Some(left.saturating_sub(bytes)));
-        left.min(bytes)
-    }
-}
-
-impl ReadNorFlash for Flash {
-    const READ_SIZE: usize = 1;
-
-    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NoPower> {
-        self.go_on().await?;
-        let start = offset as usize;
-        bytes.copy_from_slice(&self.bytes.borrow()[start..start + bytes.len()]);
-        Ok(())
-    }
-
-    fn capacity(&self) -> usize {
-        PAGE * PAGES
-    }
-}
-
-impl NorFlash for Flash {
-    const WRITE_SIZE: usize = 4;
-    const ERASE_SIZE: usize = PAGE;
-
-    async fn erase(&mut self, from: u32, to: u32) -> Result<(), NoPower> {
-        self.go_on().await?;
-        // Half-way through, half of it is erased.
-        let len = (to - from) as usize;
-        let done = self.spend(16).min(16) * len / 16;
-        self.bytes.borrow_mut()[from as usize..from as usize + done].fill(0xFF);
-        self.go_on().await
-    }
-
-    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NoPower> {
-        self.go_on().await?;
-        let done = self.spend(bytes.len());
-        for (to, from) in self.bytes.borrow_mut()[offset as usize..].iter_mut().zip(&bytes[..done]) {
-            *to &= from;
-        }
-        self.go_on().await
-    }
-}
+type Flash = support::Flash<PAGE, PAGES>;
 
 /// A store that must not fail while there is power.
 struct Watched<S>(S);
@@ -270,7 +185,7 @@ fn live(flash: &Flash, version: ProtocolVersion, memory: &Rc<RefCell<Memory>>, a
     let mut connector = wire.clone();
     let connect = ConnectOptions::new("lamp").version(version).keep_session(true).clean_start(CleanStart::Never);
     let options = Options::new(connect).backoff(Backoff::new().minimum(10).maximum(10));
-    let mut store = Watched(FlashStore::<_, 4, 8, 128>::new(flash.clone(), 0..(PAGE * PAGES) as u32).unwrap());
+    let mut store = Watched(FlashStore::<_, 4, 8, 128>::new(flash.clone(), Flash::range()).unwrap());
     let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
     let (mut world, dead) = (World::new(&time), flash.clone());
     world.spawn(async move {

@@ -17,3 +17,4 @@ mod sources;
 mod store;
 mod support;
 mod tls;
+mod wear;

@@ -1,10 +1,12 @@
 //! A world in one thread: a clock that jumps, a wire that can be cut, and a Server that does as told.
 
+mod flash;
 mod play;
 mod server;
 mod wire;
 mod world;
 
+pub(crate) use flash::Flash;
 pub(crate) use play::{VERSIONS, both, options, play, polled};
 pub(crate) use server::{Answer, Server};
 pub(crate) use wire::{Closing, Wire, WireEnd};
