@@ -17,6 +17,9 @@ use crate::topics::Prefixes;
 /// A User Property with the names of the bridges that a message has passed.
 const MARKER: &str = "bridge";
 
+/// So many messages of a route are on their way to the other broker; the next ones wait on this side.
+const WINDOW: usize = 1_000;
+
 /// How long to wait when the other side has no room.
 const ROOM: Duration = Duration::from_millis(20);
 
@@ -59,14 +62,15 @@ impl Route {
             // What is taken is passed on.
             let message = tokio::select! {
                 _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
-                message = messages.next() => match message {
+                Some(settled) = settling.join_next() => {
+                    settled??;
+                    continue;
+                }
+                message = messages.next(), if settling.len() < WINDOW => match message {
                     Some(message) => message,
                     None => return Ok(()),
                 },
             };
-            while let Some(settled) = settling.try_join_next() {
-                settled??;
-            }
             let Some(topic) = self.topic(&message, can) else {
                 self.is_over(&message);
                 continue;

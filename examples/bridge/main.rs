@@ -20,8 +20,9 @@
 //!   more at its end, `/~bridge`, and known by it. Whoever wants those, too, subscribes to `cellar/lamp/#` in place of `cellar/lamp`.
 //! * *Retained messages stay retained.* A broker of 3.1.1 tells that only of what it had when the bridge subscribes.
 //!
-//! While one side is away up to 65,535 messages of the other one wait here; beyond that it keeps them. At QoS 0 nothing is promised. What
-//! the other broker refuses is dropped, with a line on stderr.
+//! While one side is away up to 65,535 messages of the other one, and 256 MiB, wait here; beyond that its broker keeps them. What is beyond
+//! it on both sides at once, at QoS 2, is too much: each side would have to be read on before the other one has room. At QoS 0 nothing
+//! is promised. What the other broker refuses is dropped, with a line on stderr.
 
 mod forward;
 mod ledger;
