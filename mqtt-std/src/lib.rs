@@ -104,6 +104,7 @@ pub mod one_shot;
 mod options;
 mod payload;
 mod publish;
+mod publishing;
 mod random;
 mod request;
 mod router;
@@ -134,6 +135,7 @@ pub use options::{
 };
 pub use payload::{Opening, PayloadFile, PayloadReader, PayloadSource, Source};
 pub use publish::{Delivered, Publish, Receipt};
+pub use publishing::Publishing;
 pub use request::{Request, RequestStatistics, Requests, StartRequests};
 pub use router::{
     AsRoute, Captures, Handled, HandlerError, InvalidPattern, InvalidPatternReason, OnFailure, Reply, Router,

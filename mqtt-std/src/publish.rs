@@ -12,11 +12,13 @@ use mqtt_core::{
     EncodeError, Outcome, PacketType, Properties, Property, PublishRequest, QoS, Sender, TopicAliasUse, TopicName,
     UsageError,
 };
+use tokio::sync::oneshot;
 
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::payload::Source;
-use crate::state::{Accepted, Shared, State, Turn, Unsent};
+use crate::publishing::Publishing;
+use crate::state::{Accepted, Clock, Recorded, Shared, State, Turn, Unsent};
 
 /// A message about to be published; see [`Client::publish`](crate::Client::publish).
 ///
@@ -234,23 +236,36 @@ impl<'a> Publish<'a> {
     /// nothing is published then); the client is closed; [`Error::Full`] with
     /// [`Overflow::Refuse`](crate::Overflow::Refuse); `NotDelivered(Expired)`: there was no room by the deadline.
     pub async fn send(self) -> Result<Receipt, Error> {
-        let publish = |state: &mut State, clock| {
-            let accepted = state.publish(clock, &self.publication, true)?;
-            Ok(accepted.map(|accepted| (state.when_recorded(&accepted), accepted)))
-        };
-        let room = self.shared.when_room(self.turn(), publish);
-        let (recorded, accepted) = match self.publication.deadline {
+        let room = self.shared.when_room(self.turn(), |state, clock| self.accept(state, clock));
+        let (receipt, recorded) = match self.publication.deadline {
             None => room.await?,
             Some(deadline) => match tokio::time::timeout_at(deadline, room).await {
-                Ok(accepted) => accepted?,
+                Ok(taken) => taken?,
                 Err(_) => return Err(self.shared.change(|state, _| state.expired())),
             },
         };
-        let receipt = Receipt::new(self.shared, accepted);
         if let Some(recorded) = recorded {
             recorded.await.map_err(|_| Error::Closed)??;
         }
         Ok(receipt)
+    }
+
+    /// Publishes if there is room, and nobody waits for it who came first. What a store has to take takes its time.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub(crate) fn send_now(&self) -> Result<Option<Taken>, Error> {
+        if self.turn().is_taken() {
+            return Ok(None);
+        }
+        self.shared.change(|state, clock| self.accept(state, clock))
+    }
+
+    /// `None`: there is no room.
+    fn accept(&self, state: &mut State, clock: Clock) -> Result<Option<Taken>, Error> {
+        let Some(accepted) = state.publish(clock, &self.publication, true)? else { return Ok(None) };
+        let recorded = state.when_recorded(&accepted);
+        Ok(Some((Receipt::new(self.shared, accepted), recorded)))
     }
 
     /// Publishes now or not at all: never waits.
@@ -278,13 +293,16 @@ impl<'a> Publish<'a> {
 
 impl<'a> IntoFuture for Publish<'a> {
     type Output = Result<Delivered, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Publishing<'a>;
 
     /// Waits until the message is delivered; see [`Receipt`]. Dropped half-way, the message may be published all the same.
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await?.await })
+        Publishing::new(self)
     }
 }
+
+/// A message that was taken over; with a store, also who tells when it is in there.
+pub(crate) type Taken = (Receipt, Option<oneshot::Receiver<Recorded>>);
 
 /// Tells what became of an accepted message. Always resolves; dropping it changes nothing for the message.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use core::ops::{Deref, DerefMut};
 use core::task::Waker;
 use std::sync::MutexGuard;
 
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::replies::{Due, Requests};
@@ -14,7 +15,8 @@ use crate::payload::Source;
 /// Those to wake, and those to answer.
 #[derive(Debug, Default)]
 pub(crate) struct Later {
-    pub(crate) wakers: Vec<Waker>,
+    /// Mostly one or two, and often: they need no memory of their own.
+    pub(crate) wakers: SmallVec<[Waker; 4]>,
     /// Those that are only dropped.
     pub(super) forgotten: Vec<Waker>,
     pub(crate) due: Vec<Due>,
