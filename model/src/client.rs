@@ -1,9 +1,9 @@
 //! The machine as it is shipped, with an application and a store around it that remember everything.
 
 use mqtt_core::{
-    Acknowledgement, ArrayStorage, Body, CleanStart, CommandOutcome, ConnectOptions, Event, Input,
-    Instant, Machine, NoAliases, NoSubscriptions, Outcome, ProtocolVersion, PublishRequest, ReasonCode, ReceiveError,
-    Record, RecordTicket, SubscribeRequest, Subscription, TopicFilter, TopicName, TransmitPayload, UsageError,
+    Acknowledgement, ArrayStorage, Body, CleanStart, CommandOutcome, ConnectOptions, Event, Input, Instant, Machine,
+    NoAliases, NoSubscriptions, Outcome, ProtocolVersion, PublishRequest, ReasonCode, ReceiveError, Record,
+    RecordTicket, SubscribeRequest, Subscription, TopicFilter, TopicName, TransmitPayload, UsageError,
 };
 
 use crate::scenario::Scenario;
@@ -82,14 +82,8 @@ pub struct Client {
 impl Client {
     pub fn new(scenario: &Scenario) -> Self {
         let mut machine = Machine::new(Storage::new());
-        // The next identifiers are 65,534, 65,535, 1.
         if scenario.wrap {
-            for _ in 0..65_533 {
-                let request = PublishRequest::new(TopicName::new(TOPIC).expect("a topic")).qos(qos(1));
-                let id = machine.publish(NOW, &request, Body::Stored(b"")).expect("room");
-                machine.cancel(id);
-                machine.poll_outcome();
-            }
+            use_up(&mut machine, 65_533);
         }
         machine.session.set_durable(scenario.durable);
         Self {
@@ -102,6 +96,15 @@ impl Client {
             log: Vec::new(),
             told: 0,
             failures: 0,
+        }
+    }
+
+    /// The next identifier would be that of the first open command.
+    pub fn come_round(&mut self) {
+        let open =
+            self.commands.iter().find_map(|(_, fate)| if let Fate::Open { id } = fate { Some(*id) } else { None });
+        if let Some(id) = open {
+            use_up(&mut self.machine, if id == 1 { u16::MAX } else { id - 1 });
         }
     }
 
@@ -359,5 +362,18 @@ impl Client {
 
     pub fn has_open_commands(&self) -> bool {
         self.commands.iter().any(|(_, fate)| matches!(fate, Fate::Open { .. }))
+    }
+}
+
+/// Gives out identifiers, to messages that are taken back, until this one was given out.
+fn use_up(machine: &mut Machine<Storage>, last: u16) {
+    let request = PublishRequest::new(TopicName::new(TOPIC).expect("a topic")).qos(qos(1));
+    loop {
+        let id = machine.publish(NOW, &request, Body::Stored(b"")).expect("room");
+        machine.cancel(id);
+        machine.poll_outcome();
+        if id.number() == last {
+            return;
+        }
     }
 }

@@ -42,6 +42,8 @@ pub struct Scenario {
     pub republish: bool,
     /// Packet Identifiers begin at 65,534.
     pub wrap: bool,
+    /// Between two commands as many come and go as there are identifiers.
+    pub come_round: bool,
     pub budget: Budget,
 }
 

@@ -16,6 +16,7 @@ const PLAIN: Scenario = Scenario {
     durable: false,
     republish: false,
     wrap: false,
+    come_round: false,
     budget: NOTHING,
 };
 
@@ -35,6 +36,13 @@ pub fn all(quick: bool) -> Vec<Scenario> {
             receive_maximum: 1,
             wrap: true,
             budget: Budget { cuts: 1 + few, refusals: 1, ..NOTHING },
+            ..PLAIN
+        },
+        Scenario {
+            name: "publish QoS 2, 1, and all identifiers in between",
+            commands: &[Publish(2), Publish(1)],
+            come_round: true,
+            budget: Budget { cuts: 1, ..NOTHING },
             ..PLAIN
         },
         Scenario {

@@ -145,6 +145,9 @@ impl World {
         match action {
             Action::Command => {
                 let (name, command) = scenario.command(self.begun.into())?;
+                if scenario.come_round {
+                    self.client.come_round();
+                }
                 match command {
                     Command::Publish(qos) => self.client.publish(name, qos)?,
                     Command::Subscribe => self.client.subscribe(name)?,
