@@ -33,6 +33,8 @@ pub enum Error {
     /// A message in parts was cut off: the connection was lost, or its parts were not read in time. It comes again as a new one at
     /// QoS 1 and 2.
     Aborted,
+    /// A message that is to be answered asks for no answer.
+    NotARequest,
     /// It did not happen in time.
     Timeout,
     /// The client has been shut down.
@@ -52,6 +54,7 @@ impl fmt::Display for Error {
             Self::NotDelivered(_) => f.write_str("not delivered"),
             Self::BufferTooSmall { needed } => write!(f, "lent buffer is too small: {needed} bytes needed"),
             Self::Aborted => f.write_str("message was cut off in the middle"),
+            Self::NotARequest => f.write_str("message asks for no answer"),
             Self::Timeout => f.write_str("not in time"),
             Self::Closed => f.write_str("client is closed"),
         }

@@ -15,6 +15,7 @@ mod busy;
 mod client;
 mod clock;
 mod durable;
+mod either;
 mod error;
 #[cfg(feature = "flash")]
 mod flash;
@@ -23,6 +24,7 @@ mod moment;
 mod options;
 mod publish;
 mod receipts;
+mod request;
 mod resources;
 mod routes;
 mod runner;
@@ -48,6 +50,7 @@ pub use mqtt_core::{
 };
 pub use options::Options;
 pub use publish::{Publish, Receipt};
+pub use request::{Request, Requests};
 pub use resources::{Capacities, Resources, Sizes, size};
 pub use runner::Runner;
 pub use source::{FromSource, PayloadSource, Source};

@@ -6,7 +6,7 @@
 use core::convert::Infallible;
 use core::fmt;
 use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
@@ -18,6 +18,7 @@ use mqtt_core::{
 
 use crate::client::Client;
 use crate::clock::Clock;
+use crate::either::{Either, either};
 use crate::error::Error;
 use crate::publish::{Publish, Receipt};
 use crate::resources::{Capacities, Resources};
@@ -250,24 +251,6 @@ impl<M: RawMutex, C: Clock, P: Capacities> Drop for Owner<'_, M, C, P> {
             self.receipt.resources().locked(|state| state.leave_source(place, self.turn));
         }
     }
-}
-
-/// What ended first.
-enum Either<A, B> {
-    First(A),
-    Second(B),
-}
-
-/// Polls both until one ends, the first one first.
-async fn either<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> Either<A, B> {
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    poll_fn(|cx| {
-        if let Poll::Ready(value) = first.as_mut().poll(cx) {
-            return Poll::Ready(Either::First(value));
-        }
-        second.as_mut().poll(cx).map(Either::Second)
-    })
-    .await
 }
 
 /// Why a payload was not given whole.

@@ -29,6 +29,14 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
         Self { resources, route, in_parts: false, by_hand: false, streamed: None }
     }
 
+    pub(crate) const fn route(&self) -> u8 {
+        self.route
+    }
+
+    pub(crate) const fn resources(&self) -> &'a Resources<M, C, P> {
+        self.resources
+    }
+
     /// Messages at QoS 1 and 2 are acknowledged by [`acknowledge`](Self::acknowledge) instead of when they are taken. With a store
     /// one that was not acknowledged comes again after a loss of power, with the same delivery number.
     ///
@@ -117,7 +125,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
             Err(error) => return Some(Err(error)),
         };
         self.in_parts = head.kind.begins();
-        Some(Ok(Message { head, bytes: buffer.get(..head.len()).unwrap_or_default() }))
+        Some(Ok(Message::new(head, buffer)))
     }
 
     /// Waits for the next part of the payload of a message that comes in parts, and copies it into `buffer`, which holds
@@ -172,6 +180,16 @@ pub struct Message<'b> {
 }
 
 impl<'b> Message<'b> {
+    /// Of what was copied to the start of the buffer.
+    pub(crate) fn new(head: Head, buffer: &'b [u8]) -> Self {
+        Self { head, bytes: buffer.get(..head.len()).unwrap_or_default() }
+    }
+
+    /// Bytes that hold it whole.
+    pub(crate) fn needed(&self) -> usize {
+        self.payload_at().saturating_add(self.payload_len() as usize)
+    }
+
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &'b str {
@@ -205,6 +223,19 @@ impl<'b> Message<'b> {
         let encoded = self.bytes.get(self.properties_at()..self.payload_at()).unwrap_or_default();
         // They were good when they arrived.
         Properties::from_encoded(PacketType::Publish, Sender::Server, encoded).unwrap_or(Properties::EMPTY)
+    }
+
+    /// Where the answer is wanted, if the message is a request of 5.0: Response Topic, §3.3.2.3.5. [`Client::respond`](crate::Client::respond)
+    /// knows other requests, too.
+    #[must_use]
+    pub fn response_topic(&self) -> Option<&'b str> {
+        self.properties().response_topic()
+    }
+
+    /// What the answer is to repeat, Correlation Data, §3.3.2.3.6.
+    #[must_use]
+    pub fn correlation_data(&self) -> Option<&'b [u8]> {
+        self.properties().correlation_data()
     }
 
     /// The QoS it was sent with: at most that of the subscription.

@@ -49,6 +49,8 @@ pub(crate) struct State<P: Capacities> {
     keeps_stream: bool,
     /// Who waits for the next part of a message whose connection is lost.
     aborted: u32,
+    /// Whose messages nobody waits for.
+    pub(crate) deaf: u32,
     /// Filters without a subscriber, until there is room for the UNSUBSCRIBE.
     unwanted: u32,
     /// Until when messages of a session that was there before wait for those who will subscribe to them.
@@ -122,6 +124,7 @@ impl<P: Capacities> State<P> {
             streaming: 0,
             keeps_stream: false,
             aborted: 0,
+            deaf: 0,
             unwanted: 0,
             early_until: Moment::NONE,
             patience: 0,

@@ -113,11 +113,12 @@ impl<P: Capacities> State<P> {
     fn receive(&mut self, now: Instant, input: &Input<'_>) -> bool {
         let Machine { connection, session, subscriptions } = &mut self.machine;
         let statistics = &mut self.statistics;
+        let heard = !self.deaf;
         let (mut arrived, mut unrecorded, mut cut_off) = (None, None, false);
         match connection.receive(session, subscriptions, now, *input) {
             Ok(Some(Event::Message(message))) => {
                 statistics.received = statistics.received.wrapping_add(1);
-                let readers = subscriptions.matching(message.topic);
+                let readers = subscriptions.matching(message.topic) & heard;
                 let early = readers == 0 && self.early_until.is_ahead(now);
                 let mut entry = entry(Kind::Message, &message, readers, message.payload.len() as u32);
                 entry.unclaimed = early && message.acknowledgement.is_some();
@@ -125,7 +126,7 @@ impl<P: Capacities> State<P> {
             }
             Ok(Some(Event::MessageBegins { message, payload_len })) if cfg!(feature = "streaming") => {
                 statistics.received = statistics.received.wrapping_add(1);
-                let readers = subscriptions.matching(message.topic);
+                let readers = subscriptions.matching(message.topic) & heard;
                 let entry = entry(Kind::Begins, &message, readers, payload_len);
                 let offered = self.inbox.parts().offer(entry, pieces(&message), statistics);
                 self.streaming = if offered.taken { readers } else { 0 };
@@ -262,7 +263,7 @@ impl<P: Capacities> State<P> {
     }
 
     /// These readers have taken an entry.
-    pub(super) fn take(&mut self, index: usize, readers: u32) {
+    pub(crate) fn take(&mut self, index: usize, readers: u32) {
         if self.inbox.parts().take(index, readers) {
             self.settle(index);
         }

@@ -13,6 +13,7 @@ mod blocking;
 mod connecting;
 mod flash;
 mod messages;
+mod requests;
 mod sources;
 mod store;
 mod support;

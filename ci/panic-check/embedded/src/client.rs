@@ -31,6 +31,7 @@ fn with_mutex<M: RawMutex + 'static>() {
     handle::<M>();
     publish::<M>();
     subscriber::<M>();
+    requests::<M>();
 }
 
 fn runner<M: RawMutex + 'static>() {
@@ -99,12 +100,33 @@ fn subscriber<M: RawMutex + 'static>() {
     });
 }
 
+fn requests<M: RawMutex + 'static>() {
+    call(|client: Handle<M>| {
+        let requests = client.requests::<2>(opaque(), &mut Dice)?;
+        run(requests.granted());
+        black_box(requests.response_topic());
+        let request = requests.request(opaque(), opaque())?.qos(opaque()).deadline(opaque());
+        let buffer: &'static mut [u8] = opaque();
+        run(async {
+            if let Ok(answer) = request.answer(buffer).await {
+                message_of(&answer);
+            }
+        });
+        Ok::<_, Error>(())
+    });
+    call(|client: Handle<M>, message: &'static Message<'static>| {
+        black_box(client.respond(message, opaque()).is_ok());
+    });
+}
+
 fn message_of(message: &Message<'_>) {
     black_box(message.topic());
     black_box(message.payload());
     black_box(message.payload_str().is_ok());
     black_box(message.payload_len());
     black_box(message.properties());
+    black_box(message.response_topic());
+    black_box(message.correlation_data());
     black_box(message.qos());
     black_box(message.retain());
     black_box(message.dup());
