@@ -16,9 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use mqtt_examples::{Arguments, Interrupt, Result, end, run};
-use mqtt_std::{Client, Message, Opening, Options, PayloadFile, PayloadSource, QoS};
+use mqtt_examples::{Arguments, FileWithBar, Interrupt, Result, bar, end, run};
+use mqtt_std::{Client, Message, Options, QoS};
 use sha2::{Digest as _, Sha256};
 use tokio::fs::{self, File};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -63,18 +62,16 @@ async fn bigfile() -> Result<()> {
 
 async fn send(options: Options, topic: &str, path: PathBuf) -> Result<()> {
     let mut interrupt = Interrupt::new()?;
-    let file = PayloadFile::new(&path).await.map_err(|error| format!("{}: {error}", path.display()))?;
+    let file = FileWithBar::new(&path, |_| true).await.map_err(|error| format!("{}: {error}", path.display()))?;
     let checksum = tokio::task::spawn_blocking(move || checksum(&path)).await??;
     let client = Client::connect(options).await?;
-    let bar = bar(file.length());
-    let file = WithBar { file, bar: bar.clone() };
-    let publish = client.publish_from(topic, file).qos(QoS::ExactlyOnce);
+    let publish = client.publish_from(topic, file.clone()).qos(QoS::ExactlyOnce);
     let publish = if speaks_v5(&client) { publish.user_property(CHECKSUM, &checksum) } else { publish };
     let Some(sent) = interrupt.or(publish.into_future()).await else {
         client.shutdown(Duration::ZERO).await?;
         return Err("interrupted".into());
     };
-    bar.finish_and_clear();
+    file.done();
     sent?;
     println!("sent {checksum}");
     end(&client).await
@@ -82,25 +79,6 @@ async fn send(options: Options, topic: &str, path: PathBuf) -> Result<()> {
 
 fn speaks_v5(client: &Client) -> bool {
     matches!(&*client.status().borrow(), mqtt_std::Status::Connected { version, .. } if version.is_v5())
-}
-
-/// A file whose reading moves a bar.
-struct WithBar {
-    file: PayloadFile,
-    bar: ProgressBar,
-}
-
-impl PayloadSource for WithBar {
-    fn length(&self) -> u64 {
-        self.file.length()
-    }
-
-    fn open(&self) -> Opening {
-        // It may be for another time.
-        self.bar.reset();
-        let (opening, bar) = (self.file.open(), self.bar.clone());
-        Box::pin(async move { Ok(Box::pin(bar.wrap_async_read(opening.await?)) as _) })
-    }
 }
 
 async fn receive(options: Options, topic: &str, path: &Path) -> Result<()> {
@@ -173,12 +151,6 @@ fn checksum(path: &Path) -> io::Result<String> {
 
 fn hexadecimal(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Shows how far it is, if stderr is a terminal.
-fn bar(bytes: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// What the process had in memory at most, where the system tells.

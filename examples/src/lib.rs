@@ -7,7 +7,9 @@ mod connection;
 mod interrupt;
 mod presence;
 mod process;
+mod progress;
 mod rate;
+pub mod tool;
 
 use std::error::Error;
 use std::process::{ExitCode, Termination};
@@ -21,6 +23,7 @@ pub use connection::tell_status;
 pub use interrupt::Interrupt;
 pub use presence::Presence;
 pub use process::{Finished, Process, run_to_end};
+pub use progress::{FileWithBar, bar};
 pub use rate::Rate;
 
 /// What can fail in a program, and how a program ends.

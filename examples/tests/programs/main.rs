@@ -21,4 +21,6 @@ mod simple;
 mod support;
 mod systop;
 mod telemetry;
+#[cfg(feature = "tls")]
+mod tools;
 mod workers;

@@ -76,7 +76,7 @@ impl Mosquitto {
 
     /// As [`start`](Self::start) with a configuration of the caller's, who may put other files beside it. It is asked for again
     /// where a port is taken.
-    pub(crate) fn start_with(mut configure: impl FnMut(u16, &Path) -> String) -> Option<Self> {
+    pub(crate) fn start_with(configure: impl FnMut(u16, &Path) -> String) -> Option<Self> {
         let Some(program) = find_program() else {
             let required = env::var_os("MQTT_TEST_MOSQUITTO").is_some_and(|value| value == "required");
             assert!(!required, "MQTT_TEST_MOSQUITTO=required, and there is no mosquitto: apt-get install mosquitto");
@@ -85,18 +85,24 @@ impl Mosquitto {
             SAID.call_once(|| std::io::stderr().write_all(b"skipped: no mosquitto\n").unwrap());
             return None;
         };
+        Some(Self::start_program(&program, configure))
+    }
+
+    /// As [`start_with`](Self::start_with), with a Mosquitto of the caller's.
+    pub(crate) fn start_program(program: &Path, mut configure: impl FnMut(u16, &Path) -> String) -> Self {
         static NUMBER: AtomicU16 = AtomicU16::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = env::temp_dir().join(format!("mqtt-std-mosquitto-{}-{number}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
-        let mut broker = Self { program, directory, port: 0, process: None, old_log: String::new() };
+        let mut broker =
+            Self { program: program.to_owned(), directory, port: 0, process: None, old_log: String::new() };
         // Somebody may take the port between the look and the start.
         for _ in 0..20 {
             broker.port = free_port();
             let text = configure(broker.port, &broker.directory);
             fs::write(broker.directory.join("mosquitto.conf"), text).unwrap();
             match broker.launch() {
-                Ok(()) => return Some(broker),
+                Ok(()) => return broker,
                 Err(log) if log.contains("in use") => {}
                 Err(log) => panic!("mosquitto does not start:\n{log}"),
             }

@@ -1,0 +1,164 @@
+//! What is printed.
+
+use std::collections::HashMap;
+use std::io::{self, Write as _};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Zoned;
+use mqtt_std::{Message, Property};
+
+use super::format::{Complaint, Printing, message_json};
+use super::json::Json;
+use super::options::{Settings, Style};
+
+/// Standard output, and what was on it.
+pub(super) struct Output {
+    style: Style,
+    pretty: bool,
+    line_end: bool,
+    identifiers: bool,
+    quiet: bool,
+    /// `--random-filter`: the rest of a hundred messages is not printed.
+    chance: f64,
+    random: u64,
+    /// `-w`: the line of each topic.
+    lines: Option<HashMap<String, usize>>,
+    /// `--message-rate`: so many since it was printed last.
+    rate: u64,
+}
+
+impl Output {
+    /// Clears the terminal where it is to be watched.
+    pub(super) fn begin(settings: &Settings) -> io::Result<Self> {
+        if settings.watch {
+            write_out(format!("\x1b[2J\x1b[1;1HBroker: {}\n", settings.host).as_bytes())?;
+        }
+        // Nobody is to be surprised: a seed that differs is enough.
+        let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).as_ref().map_or(1, Duration::as_nanos);
+        Ok(Self {
+            style: settings.style.clone(),
+            pretty: settings.pretty,
+            line_end: !settings.no_line_end,
+            identifiers: settings.properties.subscription_identifier.is_some(),
+            quiet: settings.quiet,
+            chance: settings.random_filter,
+            random: seed as u64 | 1,
+            lines: settings.watch.then(HashMap::new),
+            rate: 0,
+        })
+    }
+
+    /// Whether rates are printed, and not messages.
+    pub(super) fn is_rate(&self) -> bool {
+        self.style == Style::Rate
+    }
+
+    /// A second is over.
+    pub(super) fn print_rate(&mut self) -> io::Result<()> {
+        let count = std::mem::take(&mut self.rate);
+        write_out(format!("{count} msgs/s\n").as_bytes())
+    }
+
+    pub(super) fn print(&mut self, message: &Message) -> io::Result<()> {
+        self.rate += 1;
+        if self.is_rate() || !self.is_chosen() {
+            return Ok(());
+        }
+        let time = Zoned::now();
+        let printing = Printing { time: &time, pretty: self.pretty, identifiers: self.identifiers };
+        let (mut out, mut complaints) = (Vec::new(), Vec::new());
+        if let Some(lines) = &mut self.lines {
+            let next = lines.len() + FIRST_LINE;
+            let line = *lines.entry(message.topic().to_owned()).or_insert(next);
+            out.extend(format!("\x1b[{line};1H").bytes());
+        }
+        match &self.style {
+            // Not even an end of line, as with its namesake.
+            Style::Payload if message.payload().is_empty() => return Ok(()),
+            Style::Payload | Style::Rate => out.extend(message.payload()),
+            Style::TopicAndPayload => {
+                out.extend(message.topic().bytes());
+                // What its namesake prints where there is nothing.
+                let payload = if message.payload().is_empty() { b"(null)" } else { message.payload() };
+                out.push(b' ');
+                out.extend(payload);
+            }
+            Style::Format(format) => complaints = format.write(message, &printing, &mut out),
+            Style::Ndjson => ndjson(message, &printing).write(&mut out),
+        }
+        if self.line_end {
+            out.push(b'\n');
+        }
+        if let Some(lines) = &self.lines {
+            // Behind all of them.
+            out.extend(format!("\x1b[{};1H\n", lines.len() + FIRST_LINE - 1).bytes());
+        }
+        if !self.quiet {
+            for complaint in complaints {
+                complain(complaint, message);
+            }
+        }
+        write_out(&out)
+    }
+
+    fn is_chosen(&mut self) -> bool {
+        if self.chance >= 100.0 {
+            return true;
+        }
+        // Xorshift.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        (self.random >> 11) as f64 / (1_u64 << 53) as f64 * 100.0 < self.chance
+    }
+}
+
+/// On the line before is the broker.
+const FIRST_LINE: usize = 2;
+
+fn complain(complaint: Complaint, message: &Message) {
+    match complaint {
+        Complaint::Json => {
+            let topic = crate::printable(message.topic());
+            eprintln!("Error: Message payload is not valid JSON on topic {topic}.");
+        }
+        Complaint::Float => eprint!("requested float printing, but non-float data received"),
+        Complaint::Double => eprint!("requested double printing, but non-double data received"),
+    }
+}
+
+/// At once: whoever reads it waits for it.
+fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// `--json`: as `%j`, with all there is, and valid whatever the bytes are. What is not UTF-8 is in base64, and its name says so.
+fn ndjson(message: &Message, printing: &Printing<'_>) -> Json {
+    let Ok(Json::Object(mut members)) = message_json(message, printing, false) else { return Json::Null };
+    members.retain(|(name, _)| name != b"payload");
+    members.push((b"dup".to_vec(), Json::Bool(message.dup())));
+    if let Some((_, Json::Object(properties))) = members.iter_mut().find(|(name, _)| name == b"properties") {
+        let binary = message.properties().iter().find_map(|property| match property {
+            Property::CorrelationData(bytes) => Some(bytes),
+            _ => None,
+        });
+        if let (Some(bytes), Some(place)) =
+            (binary, properties.iter_mut().find(|(name, _)| name == b"correlation-data"))
+        {
+            *place = bytes_json("correlation-data", bytes);
+        }
+    }
+    members.push(bytes_json("payload", message.payload()));
+    Json::Object(members)
+}
+
+fn bytes_json(name: &str, bytes: &[u8]) -> (Vec<u8>, Json) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (name.into(), Json::Text(text.into())),
+        Err(_) => (format!("{name}-base64").into(), Json::Text(STANDARD.encode(bytes).into())),
+    }
+}
