@@ -88,7 +88,8 @@ impl Head {
     /// Bytes that wait with it.
     pub(crate) fn len(&self) -> usize {
         let payload = if self.kind.begins() { 0 } else { self.payload_len as usize };
-        usize::from(self.topic_len).saturating_add(usize::from(self.properties_len)).saturating_add(payload)
+        // It has been in one buffer.
+        usize::from(self.topic_len).wrapping_add(usize::from(self.properties_len)).wrapping_add(payload)
     }
 }
 

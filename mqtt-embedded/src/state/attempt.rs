@@ -90,7 +90,8 @@ impl<P: Capacities> State<P> {
     ) -> Turn {
         if self.stage == Stage::Away {
             if self.is_to_end(now) {
-                return self.close(Ok(()));
+                self.end = Ok(());
+                return self.close();
             }
             self.enter(Stage::Dialling, now, u64::from(options.connect_timeout));
             self.end = Err(Failure::ConnectTimeout);
@@ -103,9 +104,9 @@ impl<P: Capacities> State<P> {
         self.transport_lost();
         self.enter(Stage::Away, now, 0);
         self.conclude(over);
-        let Err(failure) = self.end else { return self.close(Ok(())) };
+        let Err(failure) = &self.end else { return self.close() };
         let refused = match failure {
-            Failure::Connection(ConnectionError::Refused(reason)) => Some(Attempt::Refused(reason)),
+            Failure::Connection(ConnectionError::Refused(reason)) => Some(Attempt::Refused(*reason)),
             Failure::ConnectionLost | Failure::Transport if linked && stood.is_none() => {
                 Some(Attempt::ClosedWithoutConnack)
             }
@@ -118,16 +119,15 @@ impl<P: Capacities> State<P> {
         let number = attempts.failed.map_or(0, |failed| options.backoff.next_attempt(failed, stood.unwrap_or(0)));
         attempts.failed = Some(number);
         let Some(delay) = options.backoff.delay(class(failure), number, random) else {
-            return self.close(Err(failure));
+            return self.close();
         };
+        self.set_status(Status::Waiting(*failure));
         self.enter(Stage::Away, now, u64::from(delay));
-        self.set_status(Status::Waiting(failure));
         Turn::Wait
     }
 
     /// The end: every wait resolves.
-    fn close(&mut self, end: Result<(), Failure>) -> Turn {
-        self.end = end;
+    fn close(&mut self) -> Turn {
         self.machine.session.end();
         self.resolve_outcomes();
         self.set_status(Status::Closed);
@@ -227,8 +227,8 @@ impl<P: Capacities> State<P> {
     }
 }
 
-const fn class(failure: Failure) -> ErrorClass {
-    match failure {
+const fn class(failure: &Failure) -> ErrorClass {
+    match *failure {
         Failure::Connection(error) => ErrorClass::of_error(error),
         Failure::Usage(_) | Failure::Store => ErrorClass::Stop,
         Failure::Transport

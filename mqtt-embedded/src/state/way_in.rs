@@ -46,10 +46,11 @@ impl<P: Capacities> State<P> {
         }
         // The Server keeps it until it is acknowledged; of a part its head has told.
         let part = cfg!(feature = "streaming") && matches!(input, Input::PublishPayload { .. });
-        let kept = matches!(input.message_qos(), Some(QoS::AtLeastOnce | QoS::ExactlyOnce));
+        let qos = input.message_qos();
+        let kept = matches!(qos, Some(QoS::AtLeastOnce | QoS::ExactlyOnce));
         let keeps = if part { self.keeps_stream } else { kept };
         if !(keeps && self.overflowed) {
-            let room = self.has_room_for(input);
+            let room = self.has_room_for(input, qos.is_some());
             if !room && !self.stalled_until.is_past(now) {
                 self.stall(now);
                 return self.wait_as_runner(cx.waker());
@@ -91,9 +92,9 @@ impl<P: Capacities> State<P> {
     }
 
     /// Tells whether what arrives next can be taken now: a message finds room in the inbox.
-    fn has_room_for(&mut self, input: &Input<'_>) -> bool {
+    fn has_room_for(&mut self, input: &Input<'_>, message: bool) -> bool {
         let len = match input {
-            Input::Packet(_) if input.message_qos().is_none() => return true,
+            Input::Packet(_) if !message => return true,
             Input::Packet(packet) => packet.len(),
             Input::PublishHead { head, .. } => head.len(),
             Input::PublishPayload { bytes, .. } if cfg!(feature = "streaming") && self.streaming != 0 => bytes.len(),
@@ -311,6 +312,7 @@ impl<P: Capacities> State<P> {
     }
 }
 
+#[inline(never)]
 fn entry(kind: Kind, message: &Message<'_>, readers: u32, payload_len: u32) -> Entry {
     let head = Head {
         kind,
