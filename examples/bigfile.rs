@@ -9,7 +9,8 @@
 //! A message has at most 256 MiB. It goes at QoS 2: the file is read while it is sent, and once more if the connection is lost, and written
 //! while it arrives. What arrives is called `copy.bin.part` until all of it is there, is what was sent, and is on disk; only then
 //! `copy.bin`. Whether it is what was sent the checksum tells, SHA-256, which goes along as a User Property; 3.1.1 has none, and both sides
-//! print it. Most brokers hold all of the file in memory, and some allow less. On a terminal there is a progress bar.
+//! print it. Most brokers hold all of the file in memory, and some allow less. On a terminal there is a progress bar. Ctrl-C before the end
+//! disconnects, too, and is an error: there is no file then.
 
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};

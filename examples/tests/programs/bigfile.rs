@@ -42,7 +42,7 @@ fn a_large_file_passes_in_constant_memory() {
         assert!(fs::read(&copy).unwrap() == fs::read(&original).unwrap(), "it is another file");
         assert!(!files.path(&format!("{version}.part")).exists());
         for ended in [&sent, &received] {
-            assert!(peak(&ended.stdout()) < SIZE / 2, "{}", ended.stdout());
+            assert!(peak(&ended.stdout()) < SIZE / 3, "{}", ended.stdout());
         }
         // The same checksum on both sides.
         let checksum =

@@ -80,3 +80,12 @@ fn where_no_lamp_is_and_has_never_been_the_remote_says_so() {
     assert_eq!(remote("on", &url), bad("nobody says how the lamp is"));
     assert_eq!(remote("dim", &url), bad("usage: remote on|off|status [BROKER] [--seconds N]"));
 }
+
+#[test]
+fn without_a_broker_there_is_neither() {
+    for command in [example("lamp").arg("mqtt://127.0.0.1:1"), example("remote").args(["on", "mqtt://127.0.0.1:1"])] {
+        let ended = Program::start(command).end();
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stderr.contains("refused") && ended.stderr.lines().count() == 1, "{}", ended.stderr);
+    }
+}
