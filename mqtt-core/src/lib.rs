@@ -59,6 +59,8 @@ mod codec;
 mod connection;
 mod correlation;
 mod error;
+#[cfg(feature = "defmt")]
+mod format;
 mod machine;
 mod maybe;
 mod options;

@@ -52,6 +52,7 @@ pub trait SubscriptionList {
 
 /// No list: nothing is renewed.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoSubscriptions;
 
 impl SubscriptionList for NoSubscriptions {

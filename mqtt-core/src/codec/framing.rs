@@ -45,6 +45,7 @@ impl Input<'_> {
 /// A packet that fits the buffer is given whole, however it came. A PUBLISH that does not fit is given in parts: its
 /// head, which must fit, and then its payload as it arrives.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Framing {
     version: ProtocolVersion,
     /// Bytes of a payload given in parts that are still to come.

@@ -35,6 +35,7 @@ pub trait Aliases {
 
 /// No Topic Aliases, in either direction.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoAliases;
 
 impl Aliases for NoAliases {
