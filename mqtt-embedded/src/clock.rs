@@ -26,6 +26,7 @@ impl<C: Clock> Clock for &C {
 /// The clock of `embassy-time`.
 #[cfg(feature = "embassy-time")]
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EmbassyClock;
 
 #[cfg(feature = "embassy-time")]

@@ -11,6 +11,7 @@ use crate::inbox::{Entry, Head, Kind, Messages as _};
 use crate::resources::Capacities;
 use crate::routes::{RouteList as _, bit};
 use crate::state::State;
+use crate::trace::{Notice, tell};
 
 impl<P: Capacities> State<P> {
     /// Rebuilds the session, record by record.
@@ -112,6 +113,7 @@ impl<P: Capacities> State<P> {
                 }
             });
         } else {
+            tell(Notice::StoreFailed);
             let mut of_message = false;
             self.inbox.parts().each(|entry, _| {
                 if entry.record == Some(ticket) {

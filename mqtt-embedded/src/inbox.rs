@@ -4,6 +4,7 @@ use heapless::{Vec, VecView};
 use mqtt_core::{Acknowledgement, QoS, RecordTicket, move_to_front};
 
 use crate::state::Statistics;
+use crate::trace::{Notice, tell};
 
 /// A message, or a part of one, in the order of arrival. Its bytes are topic, properties, payload, one behind the other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -166,6 +167,7 @@ impl<'a> Parts<'a> {
         if !wanted {
             statistics.unrouted = statistics.unrouted.wrapping_add(1);
         } else if !taken {
+            tell(Notice::Dropped);
             statistics.dropped = statistics.dropped.wrapping_add(1);
         }
         Offered { taken, acknowledge: entry.head.acknowledgement.filter(|_| !taken) }

@@ -19,6 +19,8 @@ mod either;
 mod error;
 #[cfg(feature = "flash")]
 mod flash;
+#[cfg(feature = "defmt")]
+mod format;
 mod inbox;
 mod moment;
 mod options;
@@ -34,6 +36,7 @@ mod store;
 mod subscriber;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod trace;
 mod transport;
 
 pub use client::Client;

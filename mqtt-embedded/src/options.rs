@@ -10,6 +10,7 @@ use mqtt_core::{Backoff, ConnectOptions, Fallback};
 /// const OPTIONS: Options<'static> = Options::new(ConnectOptions::new("stairlamp").keep_alive(30)).connect_timeout(5_000);
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Options<'a> {
     /// What CONNECT says.

@@ -131,6 +131,7 @@ pub trait Capacities: 'static {
 /// * `FILTERS`: subscriptions, 32 at the most;
 /// * `FILTER`: bytes of the longest filter.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sizes<
     const OUT: usize,
     const STORE: usize,

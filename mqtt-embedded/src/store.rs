@@ -27,6 +27,7 @@ pub trait Store {
 
 /// No store: the session is in memory.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoStore;
 
 impl Store for NoStore {

@@ -326,7 +326,9 @@ impl<A: Aliases> Connection<A> {
         if let Some(first) = self.failure() {
             return first;
         }
-        trace::connection_failed(error);
+        if !matches!(self.phase, Phase::New) {
+            trace::connection_failed(error);
+        }
         self.failure = Maybe::Some(error);
         self.phase = match error.disconnect_reason() {
             Some(reason) if self.version.is_v5() && !matches!(self.phase, Phase::New) => Phase::Closing(reason),

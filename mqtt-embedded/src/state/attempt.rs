@@ -9,6 +9,7 @@ use crate::error::Failure;
 use crate::moment::Moment;
 use crate::options::Options;
 use crate::resources::Capacities;
+use crate::trace::{Notice, tell};
 
 /// How long a DISCONNECT may take to leave, in milliseconds.
 const LAST_WORDS: u64 = 500;
@@ -119,8 +120,10 @@ impl<P: Capacities> State<P> {
         let number = attempts.failed.map_or(0, |failed| options.backoff.next_attempt(failed, stood.unwrap_or(0)));
         attempts.failed = Some(number);
         let Some(delay) = options.backoff.delay(class(failure), number, random) else {
+            tell(Notice::GivenUp(*failure));
             return self.close();
         };
+        tell(Notice::Waiting(*failure, delay));
         self.set_status(Status::Waiting(*failure));
         self.enter(Stage::Away, now, u64::from(delay));
         Turn::Wait

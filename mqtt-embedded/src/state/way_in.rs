@@ -14,6 +14,7 @@ use crate::moment::Moment;
 use crate::receipts;
 use crate::resources::Capacities;
 use crate::routes::{RouteList as _, bit};
+use crate::trace::{Notice, tell};
 
 impl<P: Capacities> State<P> {
     /// Gives what framing found to the machine, once there is room for it; ready: look for more. `heard`: bytes have come.
@@ -55,7 +56,10 @@ impl<P: Capacities> State<P> {
                 self.stall(now);
                 return self.wait_as_runner(cx.waker());
             }
-            self.overflowed |= keeps && !room;
+            if keeps && !room {
+                tell(Notice::Overflowed);
+                self.overflowed = true;
+            }
         }
         if keeps && self.overflowed {
             self.passing_over = !matches!(input, Input::Packet(_) | Input::PublishPayload { last: true, .. });
@@ -154,6 +158,9 @@ impl<P: Capacities> State<P> {
             }
             Ok(Some(Event::Subscribed { packet_identifier, reason_codes, .. })) => {
                 let first = reason_codes.iter().next().unwrap_or(ReasonCode::SUCCESS);
+                if first.is_failure() {
+                    tell(Notice::SubscriptionRefused(first));
+                }
                 subscriptions.answer(packet_identifier, Ok(first));
             }
             Ok(Some(Event::Connected(connected))) => {
@@ -172,6 +179,7 @@ impl<P: Capacities> State<P> {
             let _ = self.machine.acknowledge(token, ReasonCode::SUCCESS);
         }
         if cut_off {
+            tell(Notice::Dropped);
             self.statistics.dropped = self.statistics.dropped.wrapping_add(1);
             self.abort_stream();
         }

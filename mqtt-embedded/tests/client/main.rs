@@ -18,4 +18,5 @@ mod sources;
 mod store;
 mod support;
 mod tls;
+mod tracing;
 mod wear;
