@@ -98,7 +98,10 @@ pub trait RouteList: SubscriptionList {
 }
 
 impl<const N: usize, const LEN: usize> Routes<N, LEN> {
-    pub(crate) const NEW: Self = Self { routes: [Route::FREE; N] };
+    pub(crate) const NEW: Self = {
+        assert!(N <= 32, "32 subscriptions at the most: each is a bit of a word");
+        Self { routes: [Route::FREE; N] }
+    };
 
     fn position(&self, filter: TopicFilter<'_>) -> Option<usize> {
         self.routes.iter().position(|route| route.filter() == Some(filter))
@@ -113,9 +116,9 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
             Some(index) if self.routes.get(index).is_some_and(|route| !route.held) => index,
             Some(_) => return None,
             None => {
-                let free = self.routes.iter().take(32).position(|route| route.filter_len == 0);
+                let free = self.routes.iter().position(|route| route.filter_len == 0);
                 // One whose end the Server was to be told of, on a session that it lost.
-                free.or_else(|| self.routes.iter().take(32).position(|route| !route.held && !route.granted))?
+                free.or_else(|| self.routes.iter().position(|route| !route.held && !route.granted))?
             }
         };
         let route = self.routes.get_mut(index)?;
@@ -129,7 +132,7 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
         if let Some(route) = self.routes.get_mut(usize::from(index)) {
             route.held = false;
             if matches!(route.request, Request::Wanted) && !route.granted {
-                *route = Route::FREE;
+                route.filter_len = 0;
             }
         }
     }
@@ -141,7 +144,7 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
 
     fn wanted(&self) -> Option<u8> {
         let wanted = |route: &Route<LEN>| route.held && matches!(route.request, Request::Wanted);
-        self.routes.iter().take(32).position(wanted).and_then(|index| u8::try_from(index).ok())
+        self.routes.iter().position(wanted).and_then(|index| u8::try_from(index).ok())
     }
 
     fn request(&self, index: u8) -> Option<Request> {
@@ -164,7 +167,7 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
 
     fn matching(&self, topic: TopicName<'_>) -> u32 {
         let mut readers = 0;
-        for (index, route) in self.routes.iter().take(32).enumerate() {
+        for (index, route) in self.routes.iter().enumerate() {
             if route.held && route.filter().is_some_and(|filter| filter.matches(topic)) {
                 readers |= bit(index as u8);
             }
