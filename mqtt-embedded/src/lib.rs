@@ -48,10 +48,10 @@ pub use error::{Error, Failure};
 pub use flash::{FlashError, FlashStore};
 pub use mqtt_core;
 pub use mqtt_core::{
-    Backoff, CleanStart, ConnectOptions, ConnectionError, DeliveryNumber, Fallback, Instant, Outcome, Properties,
-    Property, ProtocolVersion, QoS, ReasonCode, UsageError, Will,
+    Backoff, CleanStart, ConnectOptions, ConnectionError, DeliveryNumber, Fallback, GeneratedClientIdentifier, Instant,
+    Outcome, Properties, Property, ProtocolVersion, QoS, ReasonCode, UsageError, Will,
 };
-pub use options::Options;
+pub use options::{Options, client_identifier};
 pub use publish::{Publish, Receipt};
 pub use request::{Request, Requests};
 pub use resources::{Capacities, Resources, Sizes, size};

@@ -1,6 +1,7 @@
 //! How a client connects and behaves.
 
-use mqtt_core::{Backoff, ConnectOptions, Fallback};
+use mqtt_core::{Backoff, ConnectOptions, Fallback, GeneratedClientIdentifier};
+use rand_core::RngCore;
 
 /// What a [`Runner`](crate::Runner) needs to know.
 ///
@@ -72,4 +73,35 @@ impl<'a> Options<'a> {
         self.stall_timeout = milliseconds;
         self
     }
+}
+
+/// Makes a Client Identifier of random numbers, for a device that has no name of its own: 23 letters and digits, which every Server
+/// takes.
+///
+/// It is another one after each restart, and so is the session. Where the session is to go on keep it in flash, or make it of
+/// what is the device's own.
+///
+/// ```
+/// # struct Rng;
+/// # impl rand_core::RngCore for Rng {
+/// #     fn next_u32(&mut self) -> u32 { 4 }
+/// #     fn next_u64(&mut self) -> u64 { 4 }
+/// #     fn fill_bytes(&mut self, dest: &mut [u8]) { dest.fill(4) }
+/// #     fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), rand_core::Error> { Ok(dest.fill(4)) }
+/// # }
+/// use mqtt_embedded::{ConnectOptions, GeneratedClientIdentifier, Options, client_identifier};
+///
+/// let identifier = client_identifier(&mut Rng); // of the chip's random number generator
+/// let options = Options::new(ConnectOptions::new(identifier.as_str()));
+///
+/// let serial_number = [7; 16];
+/// let always_the_same = GeneratedClientIdentifier::new(serial_number);
+/// # assert_ne!(identifier, always_the_same);
+/// # assert_eq!(options.connect.client_identifier.len(), 23);
+/// ```
+#[must_use]
+pub fn client_identifier(random: &mut impl RngCore) -> GeneratedClientIdentifier {
+    let mut bytes = [0; 16];
+    random.fill_bytes(&mut bytes);
+    GeneratedClientIdentifier::new(bytes)
 }

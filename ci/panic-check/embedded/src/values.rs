@@ -6,6 +6,7 @@ use core::hint::black_box;
 use mqtt_embedded::mqtt_core::{InvalidTopicFilter, InvalidTopicName};
 use mqtt_embedded::*;
 
+use crate::world::Dice;
 use any::{call, compared, opaque};
 
 pub(crate) fn call_all() {
@@ -14,6 +15,7 @@ pub(crate) fn call_all() {
     call(Options::fallback);
     call(Options::connect_timeout);
     call(Options::stall_timeout);
+    call(|| client_identifier(&mut Dice));
     compared::<Status>();
     compared::<Error>();
     compared::<Failure>();
