@@ -14,6 +14,7 @@ mod connecting;
 mod flash;
 mod messages;
 mod requests;
+mod sharing;
 mod sources;
 mod store;
 mod support;

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use mqtt_embedded::mqtt_core::{AckKind, Delivery, Packet, PacketIdentifier, Properties, Property, Publish, TopicName};
-use mqtt_embedded::{ConnectOptions, Error, Options, ProtocolVersion, QoS, Runner};
+use mqtt_embedded::{ConnectOptions, Error, Options, ProtocolVersion, QoS};
 
-use crate::support::{Answer, Dice, Server, Small, Time, VERSIONS, Wire, World, options, play};
+use crate::support::{Answer, Server, Small, Time, VERSIONS, Wire, options, play, play_in};
 
 fn id(number: u16) -> PacketIdentifier {
     PacketIdentifier::new(number).unwrap()
@@ -21,19 +21,11 @@ fn publish<'a>(topic: &'a str, payload: &'a [u8], qos: QoS, number: u16) -> Pack
     Packet::Publish(Publish { topic, delivery, retain: false, properties: Properties::EMPTY, payload })
 }
 
-const OPTIONS: Options<'static> = Options::new(ConnectOptions::new("pump-7"));
-
 #[test]
 fn a_message_reaches_the_subscriber_with_all_that_came_with_it() {
-    let (time, wire) = (Time::default(), Wire::default());
-    let resources = Small::new(time.clone());
-    let (mut receive, mut transmit) = ([0; 256], [0; 256]);
-    let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+    let (wire, resources) = (Wire::default(), Small::new(Time::default()));
     let client = resources.client();
-    let mut world = World::new(&time);
-    let mut connector = wire.clone();
-    world.spawn(async move { runner.run(&mut connector, &OPTIONS, &mut Dice).await.unwrap() });
-    world.spawn(async move {
+    let server = async {
         let mut server = Server::accept(&wire, ProtocolVersion::V5_0, false).await;
         let filter = server.receive(|packet| match packet {
             Packet::Subscribe(subscribe) => {
@@ -56,8 +48,8 @@ fn a_message_reaches_the_subscriber_with_all_that_came_with_it() {
             }))
             .await;
         server.serve(|_| Answer::Acknowledge).await;
-    });
-    world.run(async {
+    };
+    play(&resources, options(ProtocolVersion::V5_0), &wire, server, async {
         let mut commands = client.subscribe("cellar/+/cmd", QoS::AtLeastOnce).unwrap();
         assert_eq!(commands.granted().await.unwrap().as_u8(), 1);
         let mut small = [0; 4];
@@ -77,19 +69,12 @@ fn a_message_reaches_the_subscriber_with_all_that_came_with_it() {
 #[test]
 fn a_message_is_acknowledged_when_it_is_taken_and_not_before() {
     // [v5 MQTT-4.3.2-4] [v3 MQTT-4.3.2-2]
-    for version in [ProtocolVersion::V5_0, ProtocolVersion::V3_1_1] {
-        let (time, wire) = (Time::default(), Wire::default());
-        let resources = Small::new(time.clone());
-        let (mut receive, mut transmit) = ([0; 256], [0; 256]);
-        let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+    for version in VERSIONS {
+        let (wire, resources) = (Wire::default(), Small::new(Time::default()));
         let client = resources.client();
-        let mut world = World::new(&time);
-        let mut connector = wire.clone();
         let options = Options::new(ConnectOptions::new("pump-7").version(version));
         let taken = Cell::new(false);
-        let (taken, clock) = (&taken, time.clone());
-        world.spawn(async move { runner.run(&mut connector, &options, &mut Dice).await.unwrap() });
-        world.spawn(async move {
+        let server = async {
             let mut server = Server::accept(&wire, version, false).await;
             server.subscribed().await;
             server.send(&publish("a", b"1", QoS::AtLeastOnce, 5)).await;
@@ -98,10 +83,10 @@ fn a_message_is_acknowledged_when_it_is_taken_and_not_before() {
             assert!(acknowledged.await);
             assert!(taken.get(), "PUBACK came before the message was taken");
             server.serve(|_| Answer::Acknowledge).await;
-        });
-        world.run(async {
+        };
+        play(&resources, options, &wire, server, async {
             let mut messages = client.subscribe("a", QoS::AtLeastOnce).unwrap();
-            clock.sleep(2_000).await;
+            resources.clock().sleep(2_000).await;
             taken.set(true);
             assert_eq!(messages.next(&mut [0; 64]).await.unwrap().unwrap().payload(), b"1");
             client.shutdown(1_000).await;
@@ -115,17 +100,12 @@ fn forwarding_with_every_capacity_1_does_not_stand_still() {
     use embassy_sync::blocking_mutex::raw::NoopRawMutex;
     use mqtt_embedded::{Resources, Sizes};
 
-    for version in [ProtocolVersion::V5_0, ProtocolVersion::V3_1_1] {
-        let (time, wire) = (Time::default(), Wire::default());
-        let resources = Resources::<NoopRawMutex, Time, Sizes<1, 128, 1, 64, 64, 1, 16>>::new(time.clone());
-        let (mut receive, mut transmit) = ([0; 64], [0; 128]);
-        let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+    for version in VERSIONS {
+        let (wire, resources) =
+            (Wire::default(), Resources::<NoopRawMutex, Time, Sizes<1, 128, 1, 64, 64, 1, 16>>::new(Time::default()));
         let client = resources.client();
-        let mut world = World::new(&time);
-        let mut connector = wire.clone();
         let options = Options::new(ConnectOptions::new("pump-7").version(version));
-        world.spawn(async move { runner.run(&mut connector, &options, &mut Dice).await.unwrap() });
-        world.spawn(async move {
+        let server = async {
             let mut server = Server::accept(&wire, version, false).await;
             server.subscribed().await;
             // The next one comes in front of the acknowledgement that the forwarding waits for.
@@ -135,8 +115,8 @@ fn forwarding_with_every_capacity_1_does_not_stand_still() {
                 server.serve_until(|packet| matches!(packet, Packet::Publish(_))).await;
             }
             server.serve(|_| Answer::Acknowledge).await;
-        });
-        world.run(async {
+        };
+        play_in([64, 128], &resources, options, &wire, server, async {
             let mut messages = client.subscribe("in", QoS::AtLeastOnce).unwrap();
             for _ in 0..20 {
                 let mut buffer = [0; 32];
@@ -152,24 +132,18 @@ fn forwarding_with_every_capacity_1_does_not_stand_still() {
 fn a_payload_much_larger_than_the_buffer_comes_in_parts() {
     const LEN: usize = 1 << 20;
     for (version, qos) in [(ProtocolVersion::V5_0, QoS::ExactlyOnce), (ProtocolVersion::V3_1_1, QoS::AtLeastOnce)] {
-        let (time, wire) = (Time::default(), Wire::default());
-        let resources = Small::new(time.clone());
-        let (mut receive, mut transmit) = ([0; 256], [0; 128]);
-        let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+        let (wire, resources) = (Wire::default(), Small::new(Time::default()));
         let client = resources.client();
-        let mut world = World::new(&time);
-        let mut connector = wire.clone();
         let options = Options::new(ConnectOptions::new("pump-7").version(version).streaming(true));
-        world.spawn(async move { runner.run(&mut connector, &options, &mut Dice).await.unwrap() });
-        world.spawn(async move {
+        let server = async {
             let image: Vec<u8> = (0..LEN).map(|index| (index % 251) as u8).collect();
             let mut server = Server::accept(&wire, version, false).await;
             server.subscribed().await;
             server.send(&publish("ota", &image, qos, 3)).await;
             server.send(&publish("ota", b"the end", QoS::AtMostOnce, 0)).await;
             server.serve(|_| Answer::Acknowledge).await;
-        });
-        world.run(async {
+        };
+        play_in([256, 128], &resources, options, &wire, server, async {
             let mut updates = client.subscribe("ota", QoS::ExactlyOnce).unwrap();
             let mut buffer = [0; 256];
             let head = updates.next(&mut buffer).await.unwrap().unwrap();
@@ -196,17 +170,11 @@ fn a_payload_much_larger_than_the_buffer_comes_in_parts() {
 #[test]
 fn a_message_that_is_cut_in_the_middle_is_aborted_once_and_the_next_one_is_whole() {
     const LEN: usize = 2_000;
-    for version in [ProtocolVersion::V5_0, ProtocolVersion::V3_1_1] {
-        let (time, wire) = (Time::default(), Wire::default());
-        let resources = Small::new(time.clone());
-        let (mut receive, mut transmit) = ([0; 256], [0; 128]);
-        let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+    for version in VERSIONS {
+        let (wire, resources) = (Wire::default(), Small::new(Time::default()));
         let client = resources.client();
-        let mut world = World::new(&time);
-        let mut connector = wire.clone();
         let options = Options::new(ConnectOptions::new("pump-7").version(version).streaming(true));
-        world.spawn(async move { runner.run(&mut connector, &options, &mut Dice).await.unwrap() });
-        world.spawn(async move {
+        let server = async {
             let payload = [7; LEN];
             let mut server = Server::accept(&wire, version, false).await;
             server.subscribed().await;
@@ -217,8 +185,8 @@ fn a_message_that_is_cut_in_the_middle_is_aborted_once_and_the_next_one_is_whole
             server.send(&publish("ota", &payload, QoS::AtLeastOnce, 3)).await;
             server.send(&publish("ota", b"small", QoS::AtLeastOnce, 4)).await;
             server.serve(|_| Answer::Acknowledge).await;
-        });
-        world.run(async {
+        };
+        play_in([256, 128], &resources, options, &wire, server, async {
             let mut updates = client.subscribe("ota", QoS::AtLeastOnce).unwrap();
             let mut buffer = [0; 256];
             assert_eq!(updates.next(&mut buffer).await.unwrap().unwrap().payload_len() as usize, LEN);

@@ -47,17 +47,7 @@ async fn request(server: &mut Server) -> Seen {
 }
 
 async fn answer(server: &mut Server, seen: &Seen, payload: &[u8], number: u16) {
-    use mqtt_embedded::mqtt_core::{Delivery, Publish};
-    let list: Vec<_> = seen.data.iter().map(|data| Property::CorrelationData(data)).collect();
-    let packet_identifier = PacketIdentifier::new(number).unwrap();
-    let publish = Publish {
-        topic: Some(TopicName::new(&seen.to).unwrap()),
-        delivery: Delivery::AtLeastOnce { packet_identifier, dup: false },
-        retain: false,
-        properties: Properties::new(&list),
-        payload,
-    };
-    server.send(&Packet::Publish(publish)).await;
+    server.answer(&seen.to, seen.data.as_deref(), payload, number).await;
 }
 
 #[test]

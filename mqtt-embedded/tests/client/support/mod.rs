@@ -7,7 +7,7 @@ mod wire;
 mod world;
 
 pub(crate) use flash::Flash;
-pub(crate) use play::{VERSIONS, both, options, play, polled};
+pub(crate) use play::{VERSIONS, both, options, play, play_in, polled};
 pub(crate) use server::{Answer, Server};
 pub(crate) use wire::{Closing, Wire, WireEnd};
 pub(crate) use world::{Time, World};

@@ -25,10 +25,22 @@ pub(crate) fn play<'a, P: Capacities, T>(
     server: impl Future<Output = ()> + 'a,
     application: impl Future<Output = T>,
 ) -> T {
+    play_in([256, 256], resources, options, wire, server, application)
+}
+
+/// As [`play`], with buffers of so many bytes for what is received and what is transmitted.
+pub(crate) fn play_in<'a, P: Capacities, T>(
+    [receive, transmit]: [usize; 2],
+    resources: &'a Resources<NoopRawMutex, Time, P>,
+    options: Options<'a>,
+    wire: &Wire,
+    server: impl Future<Output = ()> + 'a,
+    application: impl Future<Output = T>,
+) -> T {
     let mut world = World::new(resources.clock());
     let mut connector = wire.clone();
     world.spawn(async move {
-        let (mut receive, mut transmit) = ([0; 256], [0; 256]);
+        let (mut receive, mut transmit) = (vec![0; receive], vec![0; transmit]);
         let mut runner = Runner::new(resources, &mut receive, &mut transmit);
         let _ = runner.run(&mut connector, &options, &mut Dice).await;
     });

@@ -3,8 +3,8 @@
 use embedded_io_async::{Read, Write};
 use mqtt_embedded::ProtocolVersion;
 use mqtt_embedded::mqtt_core::{
-    Ack, AckKind, Connack, Delivery, Framing, Input, Packet, PacketIdentifier, Properties, Publish, ReasonCode,
-    ReasonCodes, Sender, Suback, TopicName, Unsuback,
+    Ack, AckKind, Connack, Delivery, Framing, Input, Packet, PacketIdentifier, Properties, Property, Publish,
+    ReasonCode, ReasonCodes, Sender, Suback, TopicName, Unsuback,
 };
 
 use super::{Wire, WireEnd};
@@ -132,6 +132,15 @@ impl Server {
         let delivery = Delivery::AtLeastOnce { packet_identifier, dup: false };
         let topic = Some(TopicName::new(topic).unwrap());
         let properties = Properties::EMPTY;
+        self.send(&Packet::Publish(Publish { topic, delivery, retain: false, properties, payload })).await;
+    }
+
+    /// Publishes an answer, at QoS 1, with this Correlation Data.
+    pub(crate) async fn answer(&mut self, topic: &str, data: Option<&[u8]>, payload: &[u8], id: u16) {
+        let list: Vec<_> = data.into_iter().map(Property::CorrelationData).collect();
+        let packet_identifier = PacketIdentifier::new(id).unwrap();
+        let delivery = Delivery::AtLeastOnce { packet_identifier, dup: false };
+        let (topic, properties) = (Some(TopicName::new(topic).unwrap()), Properties::new(&list));
         self.send(&Packet::Publish(Publish { topic, delivery, retain: false, properties, payload })).await;
     }
 
