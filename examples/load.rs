@@ -171,11 +171,11 @@ async fn send(
     tally: Arc<Tally>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<()> {
-    let period = Duration::from_secs(1) * load.clients / load.rate;
-    // They take turns.
-    let mut due = period * number / load.clients;
     let topic = topic(number);
-    while due < load.time {
+    let all = u64::from(load.rate) * load.time.as_secs();
+    // They take turns.
+    for message in (u64::from(number)..all).step_by(load.clients as usize) {
+        let due = Duration::from_secs_f64(message as f64 / f64::from(load.rate));
         tokio::select! {
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
@@ -191,7 +191,6 @@ async fn send(
             sent = sending => drop(sent?),
         }
         tally.sent.fetch_add(1, Ordering::Relaxed);
-        due += period;
     }
     Ok(())
 }

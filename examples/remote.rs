@@ -75,7 +75,8 @@ async fn next(statuses: &mut Subscription) -> Result<(String, bool)> {
     let message = statuses.next().await.ok_or("the client has ended")?;
     match message.payload_str() {
         Ok(state @ ("on" | "off")) => Ok((state.to_owned(), message.retain())),
-        Ok("offline") => Err("the lamp is offline".into()),
+        // The firmware says the latter when it is told to quit.
+        Ok("offline" | "gone") => Err("the lamp is offline".into()),
         _ => Err("whoever speaks there is no lamp".into()),
     }
 }
