@@ -25,18 +25,31 @@ pub fn init() {
 }
 
 /// A line for the host.
+#[cfg(not(feature = "defmt"))]
 pub fn console(line: core::fmt::Arguments<'_>) {
     println!("{line}");
 }
 
+/// A line for the host, among what the client logs; `defmt-print` reads both.
+#[cfg(feature = "defmt")]
+pub fn console(line: core::fmt::Arguments<'_>) {
+    defmt::info!("{}", defmt::Display2Format(&line));
+}
+
+#[cfg(feature = "defmt")]
+use defmt_semihosting as _;
+
+#[cfg(feature = "defmt")]
+defmt::timestamp!("{=u64:us}", embassy_time::Instant::now().as_micros());
+
 /// Ends the program, successfully if the client did; says what it took, with so many bytes of memory for clients.
 pub fn end(result: Result<(), Failure>, memory: usize) -> ! {
-    println!("stack: {} bytes at the most", stack::high_water());
-    println!("mqtt: {memory} bytes of memory");
+    console(format_args!("stack: {} bytes at the most", stack::high_water()));
+    console(format_args!("mqtt: {memory} bytes of memory"));
     match result {
         Ok(()) => semihosting::process::exit(0),
         Err(failure) => {
-            println!("gave up: {failure}");
+            console(format_args!("gave up: {failure}"));
             semihosting::process::exit(1)
         }
     }

@@ -3,7 +3,7 @@
 //! A task in the interrupt publishes a pulse every few milliseconds, at QoS 1, on `cellar/pulse`, and hears it there itself; a task of the
 //! thread computes without a pause, and publishes as fast as it can, on `cellar/work`. Each numbers its messages.
 //!
-//! Arguments: `port=1883` of the broker on the host, `version=5` or `311`, `pulses=100`.
+//! Arguments: `port=1883` of the broker on the host, `version=5` or `311`.
 
 #![no_std]
 #![no_main]
@@ -12,14 +12,13 @@ use core::fmt::Write as _;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use board::random::HostRandom;
-use board::{args, net, println};
+use board::{net, println};
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
-use embassy_futures::join::join;
 use embassy_net::dns::DnsSocket;
 use embassy_net::tcp::client::{TcpClient, TcpClientState};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use embassy_time::{Duration, Ticker, Timer};
+use embassy_time::Timer;
 use mqtt_embedded::{
     Backoff, Client, ConnectOptions, EmbassyClock, Error, Options, QoS, Resources, Runner, Sizes, Status, TcpConnector,
 };
@@ -36,11 +35,16 @@ static TRANSMIT: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
 
 const PULSE: &str = "cellar/pulse";
 
+/// As many pulses, preemptions, and messages from the thread are enough.
+const LEAST: u32 = 100;
+
 /// A task of the thread is running just now.
 static WORKING: AtomicBool = AtomicBool::new(false);
 /// How often the interrupt's task ran in the middle of that.
 static PREEMPTED: AtomicU32 = AtomicU32::new(0);
-/// All pulses have come back.
+/// How many messages the thread's task has published.
+static WORKED: AtomicU32 = AtomicU32::new(0);
+/// Enough has happened.
 static DONE: AtomicBool = AtomicBool::new(false);
 
 #[entry]
@@ -65,38 +69,32 @@ async fn start(spawner: Spawner) {
     board::end(end, size_of_val(&MQTT));
 }
 
-/// In the interrupt: sends pulses, and hears them.
+/// In the interrupt: sends pulses, and hears each of them, until enough has happened.
 #[embassy_executor::task]
 async fn beat(client: Mqtt) {
-    let count = args::number("pulses").unwrap_or(100);
     client.wait_for(|status| matches!(status, Status::Connected { .. })).await;
     let mut pulses = client.subscribe(PULSE, QoS::AtLeastOnce).expect("there is a place for a filter");
     pulses.granted().await.expect("the broker grants it");
-    let send = async {
-        let mut ticker = Ticker::every(Duration::from_millis(3));
-        for number in 0..count {
-            ticker.next().await;
-            if WORKING.load(Ordering::Relaxed) {
-                PREEMPTED.fetch_add(1, Ordering::Relaxed);
-            }
-            if let Err(error) = publish(client, PULSE, number).await {
-                println!("pulse {number}: {error}");
-            }
+    let mut buffer = [0; 64];
+    for number in 0_u32.. {
+        if number >= LEAST && PREEMPTED.load(Ordering::Relaxed) >= LEAST && WORKED.load(Ordering::Relaxed) >= LEAST {
+            println!("{number} pulses heard");
+            break;
         }
-    };
-    let hear = async {
-        let mut buffer = [0; 64];
-        for number in 0..count {
-            let pulse = pulses.next(&mut buffer).await.expect("the client lives").expect("the buffer is large enough");
-            let heard = pulse.payload_str().ok().and_then(|text| text.parse().ok());
-            if heard != Some(number) {
-                println!("heard {heard:?} instead of {number}");
-            }
+        // Never in step with the thread.
+        Timer::after_micros(u64::from(500 + number * 331 % 3_000)).await;
+        if WORKING.load(Ordering::Relaxed) {
+            PREEMPTED.fetch_add(1, Ordering::Relaxed);
         }
-    };
-    println!("ready");
-    join(send, hear).await;
-    println!("pulses heard");
+        if let Err(error) = publish(client, PULSE, number).await {
+            println!("pulse {number}: {error}");
+        }
+        let pulse = pulses.next(&mut buffer).await.expect("the client lives").expect("the buffer is large enough");
+        let heard = pulse.payload_str().ok().and_then(|text| text.parse().ok());
+        if heard != Some(number) {
+            println!("heard {heard:?} instead of {number}");
+        }
+    }
     DONE.store(true, Ordering::Relaxed);
     client.shutdown(2_000).await;
 }
@@ -104,17 +102,17 @@ async fn beat(client: Mqtt) {
 /// In the thread: computes, and publishes, and is preempted in both.
 #[embassy_executor::task]
 async fn work(client: Mqtt) {
-    let mut number = 0;
     while !DONE.load(Ordering::Relaxed) {
         WORKING.store(true, Ordering::Relaxed);
-        let mut result = number;
+        let mut result = 0;
         for step in 0..200_000_u32 {
             result = core::hint::black_box(result ^ step);
         }
         // Most of these find no room, and the machine is asked all the same.
         for _ in 0..20 {
+            let number = WORKED.load(Ordering::Relaxed);
             match try_publish(client, "cellar/work", number) {
-                Ok(()) => number += 1,
+                Ok(()) => WORKED.store(number + 1, Ordering::Relaxed),
                 Err(Error::WouldWait | Error::ReceiptsFull) => {}
                 Err(Error::Closed) => return,
                 Err(error) => println!("work {number}: {error}"),
