@@ -3,6 +3,10 @@
 //! A [`Runner`] owns the transport and the reconnecting; [`Client`]s, which are mere references, publish and subscribe from as
 //! many tasks as there are. Everything they share is one [`Resources`] in a `static`.
 //!
+//! Payloads larger than memory are read from a source while they are sent, [`Client::publish_from`], and arrive in parts,
+//! [`Subscriber::read`]. Requests have answers, [`Client::requests`]. A session survives a loss of power in a [`Store`]. Firmware
+//! without an executor has calls that block: [`blocking`].
+//!
 //! Every rule about MQTT is in the core; this crate moves bytes, waits, and hands messages over.
 
 #![no_std]

@@ -17,6 +17,7 @@ mod requests;
 mod sharing;
 mod sources;
 mod store;
+mod stored;
 mod support;
 mod tls;
 mod tracing;
