@@ -192,17 +192,16 @@ impl<P: Capacities> State<P> {
     /// The subscriber is gone: what it did not take is given up, and the Server is told.
     pub(crate) fn unsubscribe(&mut self, route: u8) {
         let reader = bit(route);
-        // What is in its hands and was not acknowledged is not, as of now: it comes again.
-        while let Some((index, entry, _)) = self.inbox.parts().find(|entry| entry.handed & entry.readers & reader != 0)
-        {
-            if entry.readers == reader {
-                self.inbox.parts().remove(index);
-            } else {
-                self.inbox.parts().take(index, reader);
+        while let Some((index, entry, _)) = self.inbox.parts().find(|entry| entry.readers & reader != 0) {
+            let (handed, last) = (entry.handed & reader != 0, entry.readers == reader);
+            match (handed, last) {
+                (false, _) => self.take(index, reader),
+                // What is in its hands and was not acknowledged is not, as of now: it comes again.
+                (true, true) => self.inbox.parts().remove(index),
+                (true, false) => {
+                    self.inbox.parts().take(index, reader);
+                }
             }
-        }
-        while let Some(index) = self.inbox.parts().position(reader) {
-            self.take(index, reader);
         }
         self.aborted &= !reader;
         // Also where it was asked for and the answer is still to come.
