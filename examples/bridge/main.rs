@@ -22,7 +22,7 @@
 //!
 //! While one side is away up to 65,535 messages of the other one, and 256 MiB, wait here; beyond that its broker keeps them. What is beyond
 //! it on both sides at once, at QoS 2, is too much: each side would have to be read on before the other one has room. At QoS 0 nothing
-//! is promised. What the other broker refuses is dropped, with a line on stderr.
+//! is promised. What the other broker refuses, or cuts the connection for again and again, is dropped, with a line on stderr.
 
 mod forward;
 mod ledger;

@@ -47,7 +47,9 @@ impl Side {
             .client_identifier(format!("{bridge}-{name}"))
             .session_expiry_interval(u32::MAX)
             .in_flight(u16::MAX)
-            .backoff(Backoff::new().minimum(100).maximum(10_000))
+            .backoff(Backoff::new().minimum(100).maximum(5_000))
+            // A message for which the broker cuts the connection, each time, is not to hold up all others.
+            .suspect_after(5)
             .store(Passing::new(log, passed.clone()));
         let client = Client::connect_retrying(options)?;
         let bridge = bridge.to_owned();

@@ -88,7 +88,10 @@ impl End {
 
 impl Scene {
     fn set(config: Config, local: ProtocolVersion, remote: ProtocolVersion, line: &'static str) -> Option<Self> {
-        let (local, remote) = (End::start(config, local)?, End::start(config, remote)?);
+        Some(Self::of(End::start(config, local)?, End::start(config, remote)?, line))
+    }
+
+    fn of(local: End, remote: End, line: &'static str) -> Self {
         let files = Files::new();
         let mut scene = Self { local, remote, files, line, bridge: None };
         scene.bridge = Some(scene.start_bridge());
@@ -97,7 +100,7 @@ impl Scene {
             scene.bridge().wait_for("remote subscribed");
         }
         scene.bridge().wait_for("remote connected");
-        Some(scene)
+        scene
     }
 
     fn start_bridge(&self) -> Program {
@@ -261,6 +264,20 @@ fn a_message_at_qos_1_is_acknowledged_when_the_other_side_has_it() {
     assert_eq!(scene.remote.next_line(), "cellar/lamp on");
     scene.local.broker.wait_for("Received PUBACK from bridge-local");
     scene.end();
+}
+
+#[test]
+fn what_the_other_broker_does_not_take_is_dropped_and_said_and_holds_up_nothing() {
+    let ends = (End::start(Config::PLAIN, V5), End::start(Config::SMALL, V5));
+    let (Some(local), Some(remote)) = ends else { return };
+    let mut scene = Scene::of(local, remote, "cellar/# out 2");
+    scene.local.publish("cellar/large", "x".repeat(2_000));
+    let said = scene.bridge().wait_for("cellar/large is dropped, remote does not take it: ");
+    assert!(said.contains("above the server's maximum"), "{said}");
+    scene.local.publish("cellar/small", "x");
+    assert_eq!(scene.remote.next_line(), "cellar/small x");
+    scene.bridge().interrupt();
+    assert_eq!(scene.bridge.take().unwrap().end().code, Some(0));
 }
 
 #[test]
