@@ -41,8 +41,9 @@ impl Side {
         filters: Vec<String>,
     ) -> Result<Arc<Self>> {
         std::fs::create_dir_all(store)?;
-        let passed = Shared::new(Ledger::open(store.join(name).with_extension("passed"))?);
+        // First the one that no other bridge can have meanwhile.
         let log = FileStore::open(store.join(name)).map_err(|error| format!("{}: {error}", store.display()))?;
+        let passed = Shared::new(Ledger::open(store.join(name).with_extension("passed"))?);
         let options = options
             .client_identifier(format!("{bridge}-{name}"))
             .session_expiry_interval(u32::MAX)

@@ -276,6 +276,10 @@ fn what_the_other_broker_does_not_take_is_dropped_and_said_and_holds_up_nothing(
     assert!(said.contains("above the server's maximum"), "{said}");
     scene.local.publish("cellar/small", "x");
     assert_eq!(scene.remote.next_line(), "cellar/small x");
+    // Nobody else may have its store.
+    let ended = scene.start_bridge().end();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("in use") && ended.stderr.lines().count() == 1, "{}", ended.stderr);
     scene.bridge().interrupt();
     assert_eq!(scene.bridge.take().unwrap().end().code, Some(0));
 }
