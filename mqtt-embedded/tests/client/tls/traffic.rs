@@ -1,9 +1,6 @@
 //! Messages through TLS, while everything around the reader is dropped.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
 
 use embedded_io_async::Write as _;
 use embedded_tls::{Aes128GcmSha256, TlsConfig, TlsConnection, TlsContext, UnsecureProvider};
@@ -15,18 +12,6 @@ use super::certificates::{Authority, now};
 use super::terminator::{config, terminate};
 use super::{NAME, play};
 use crate::support::{Answer, Dice, Server, Small, Time, Wire, World};
-
-/// Drops the future after so many milliseconds.
-async fn within<T>(time: &Time, milliseconds: u64, future: impl Future<Output = T>) -> Option<T> {
-    let (mut future, mut end) = (pin!(future), pin!(time.sleep(milliseconds)));
-    poll_fn(|cx| {
-        if let Poll::Ready(value) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(value));
-        }
-        end.as_mut().poll(cx).map(|()| None)
-    })
-    .await
-}
 
 #[test]
 fn both_sides_have_certificates_and_messages_go_both_ways() {
@@ -85,7 +70,7 @@ fn a_record_that_comes_in_single_bytes_loses_nothing_while_everything_else_is_dr
                 let payload = format!("{number}");
                 server.publish_at_least_once("in", payload.as_bytes(), number).await;
                 // Until the next message is due.
-                let _ = within(&time, 40, async { while server.step_with(&mut seen).await {} }).await;
+                let _ = time.timeout(40, async { while server.step_with(&mut seen).await {} }).await;
             }
             server.serve(seen).await;
         };
@@ -94,11 +79,11 @@ fn a_record_that_comes_in_single_bytes_loses_nothing_while_everything_else_is_dr
             for number in 0_u32.. {
                 let payload = number.to_string().into_bytes();
                 let publish = client.publish("out", &payload).unwrap().qos(QoS::AtLeastOnce);
-                match within(&time, u64::from(number % 7), publish.send()).await {
+                match time.timeout(u64::from(number % 7), publish.send()).await {
                     // Its receipt is dropped, often before the answer is there.
                     Some(receipt) => {
                         accepted.borrow_mut().push(payload.clone());
-                        let _ = within(&time, u64::from(number % 5), receipt.unwrap()).await;
+                        let _ = time.timeout(u64::from(number % 5), receipt.unwrap()).await;
                     }
                     None => dropped.set(dropped.get() + 1),
                 }
@@ -111,10 +96,10 @@ fn a_record_that_comes_in_single_bytes_loses_nothing_while_everything_else_is_dr
                 let (mut received, mut buffer, mut waits) = (Vec::new(), [0; 64], 0_u64);
                 while received.len() < usize::from(IN) {
                     waits += 1;
-                    if let Some(message) = within(&time, waits % 4, messages.next(&mut buffer)).await {
+                    if let Some(message) = time.timeout(waits % 4, messages.next(&mut buffer)).await {
                         received.push(message.unwrap().unwrap().payload_str().unwrap().to_owned());
                     }
-                    let _ = within(&time, 1, client.wait_for(|status| status == Status::Closed)).await;
+                    let _ = time.timeout(1, client.wait_for(|status| status == Status::Closed)).await;
                 }
                 assert!(waits > 500, "only {waits} futures were dropped");
                 received
@@ -145,8 +130,8 @@ fn embedded_tls_by_itself_loses_bytes_when_a_read_is_dropped() {
         let tls = TlsConfig::new().with_server_name(NAME);
         let provider = UnsecureProvider::new::<Aes128GcmSha256>(Dice);
         connection.open(TlsContext::new(&tls, provider)).await.unwrap();
-        let first = within(&time, 20, connection.read(&mut buffer)).await;
-        (first, within(&time, 10_000, connection.read(&mut buffer)).await)
+        let first = time.timeout(20, connection.read(&mut buffer)).await;
+        (first, time.timeout(10_000, connection.read(&mut buffer)).await)
     });
     assert!(first.is_none(), "a record takes longer: {first:?}");
     assert!(!matches!(second, Some(Ok(9))), "it is out of step: {second:?}");
