@@ -64,7 +64,8 @@ impl<'a> Options<'a> {
     /// Sets for how many milliseconds a message waits for room in the inbox while nothing more is read; default: 5,000; a
     /// tenth of that while something of ours has no outcome yet, which may be what the reader waits for. After
     /// that one at QoS 0 is dropped and counted; at QoS 1 and 2 it and those behind it are passed over, and once the
-    /// inbox is empty the connection is made anew, so that the Server sends them again.
+    /// inbox is empty the connection is made anew, so that the Server sends them again. A [source](crate::PayloadSource) that gives
+    /// nothing for as long has failed.
     ///
     /// For as long, from the first connection on, messages at QoS 1 and 2 of a session that the Server has kept wait for those who
     /// will subscribe to them: subscribe by then.

@@ -366,3 +366,28 @@ fn a_shutdown_in_the_middle_of_a_payload_says_nothing_inside_the_packet() {
         }
     }
 }
+
+#[test]
+fn a_server_that_stops_reading_in_the_middle_of_a_payload_is_found_out() {
+    const LEN: usize = 1 << 20;
+    let image = image(LEN);
+    for version in VERSIONS {
+        for qos in EVERY_QOS {
+            let (wire, resources) = (Wire::default(), Small::new(Time::default()));
+            let client = resources.client();
+            let server = async {
+                let _stuck = Server::accept(&wire, version, false).await;
+                Server::accept(&wire, version, true).await.serve(|_| Answer::Acknowledge).await;
+            };
+            play(&resources, kept_session(version), &wire, server, async {
+                let publish = client.publish_from("ota", image.as_slice()).unwrap().qos(qos);
+                let outcome = publish.deliver(&mut [0; 64]).await;
+                let seconds = resources.clock().now().as_millis() / 1_000;
+                assert!((20..60).contains(&seconds), "{seconds} s: Keep Alive is 30");
+                let at_most_once = qos == QoS::AtMostOnce;
+                assert_eq!(outcome.is_err(), at_most_once, "{outcome:?}");
+                assert_eq!(client.statistics().connections, if at_most_once { 1 } else { 2 });
+            });
+        }
+    }
+}
