@@ -292,7 +292,8 @@ impl<A: Aliases> Connection<A> {
                 return Ok(None);
             }
             if exchange.is_expired(now) {
-                session.end_exchange(id, Outcome::Expired);
+                let outcome = exchange.expiry();
+                session.end_exchange(id, outcome);
             } else if exchange.has_lost_source() {
                 session.end_exchange(id, Outcome::SourceFailed);
             } else {

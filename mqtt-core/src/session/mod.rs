@@ -261,7 +261,8 @@ impl<S: Storage> Session<S> {
     }
 
     /// Ends every publish that was never sent and whose expiry has passed, with [`Outcome::Expired`]; tells whether there was
-    /// one. Otherwise that is found out when its turn comes, which without a connection may be late.
+    /// one. What is published anew, since the Server has lost the session in which it was sent, ends so with
+    /// [`Outcome::Unknown`]. Otherwise that is found out when its turn comes, which without a connection may be late.
     ///
     /// It looks at all publishes that wait. While some have a Message Expiry Interval, call it every second or so.
     pub fn expire(&mut self, now: Instant) -> bool {
@@ -270,7 +271,8 @@ impl<S: Storage> Session<S> {
         while let Some((id, exchange)) = next.and_then(|id| Some((id, self.exchange(id)?))) {
             next = exchange.link().next();
             if exchange.is_expired(now) {
-                self.end_exchange(id, Outcome::Expired);
+                let outcome = exchange.expiry();
+                self.end_exchange(id, outcome);
                 expired = true;
             }
         }
@@ -296,7 +298,7 @@ impl<S: Storage> Session<S> {
     pub fn next_unsent(&self) -> Option<PacketIdentifier> {
         // Those to be sent again come first.
         let mut next = self.queues.publishes.first();
-        while let Some(exchange) = next.and_then(|id| self.exchange(id)).filter(|exchange| exchange.sent) {
+        while let Some(exchange) = next.and_then(|id| self.exchange(id)).filter(|exchange| exchange.was_published()) {
             next = exchange.link().next();
         }
         next
@@ -306,7 +308,7 @@ impl<S: Storage> Session<S> {
     #[must_use]
     pub fn unsent_topic(&self, id: PacketIdentifier) -> Option<TopicName<'_>> {
         let exchange = self.exchange(id)?;
-        if exchange.sent || !matches!(exchange.stage, Stage::Publish(_)) {
+        if exchange.was_published() || !matches!(exchange.stage, Stage::Publish(_)) {
             return None;
         }
         Some(stored::publish(self.storage.head(id))?.0)

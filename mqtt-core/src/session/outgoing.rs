@@ -27,7 +27,8 @@ pub struct Exchange {
     pub(crate) stage: Stage,
     /// Its PUBLISH was sent at some time: sending it again is a re-delivery, with DUP [MQTT-3.3.1-1].
     pub(crate) sent: bool,
-    /// Its PUBREL was sent more than once: the Server may have forgotten the exchange by now.
+    /// Its packet was sent before: a PUBREL, so that the Server may have forgotten the exchange by now; a PUBLISH, if only in a
+    /// session that the Server has lost, so that it may have arrived though it is published anew.
     pub(crate) resent: bool,
     /// Its latest packet was sent on the connection there is now.
     pub(crate) in_flight: bool,
@@ -98,6 +99,16 @@ impl Exchange {
     /// What was sent before is never given up [MQTT-4.3.3-7].
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
         !self.sent && self.expires_at.get().is_some_and(|at| now >= at)
+    }
+
+    /// Its PUBLISH left at some time, in this session or in one that the Server has lost.
+    pub(crate) const fn was_published(&self) -> bool {
+        self.sent || self.resent
+    }
+
+    /// What is told of one that has expired.
+    pub(crate) const fn expiry(&self) -> Outcome {
+        if self.was_published() { Outcome::Unknown } else { Outcome::Expired }
     }
 
     /// Its payload cannot be read again.
@@ -439,7 +450,7 @@ impl<S: Storage> Session<S> {
     pub fn cancel(&mut self, id: PacketIdentifier) -> bool {
         let Some(exchange) = self.exchange(id) else { return false };
         let outcome = match exchange.stage {
-            Stage::Publish(_) if !exchange.sent => Outcome::NotSent,
+            Stage::Publish(_) if !exchange.was_published() => Outcome::NotSent,
             Stage::Subscribe { .. } | Stage::Unsubscribe { .. } if !exchange.in_flight => {
                 if exchange.sent {
                     Outcome::Unknown
@@ -521,7 +532,7 @@ impl<S: Storage> Session<S> {
                 continue;
             }
             if matches!(exchange.stage, Stage::Publish(QoS::AtLeastOnce)) || republish_exactly_once {
-                exchange.sent = false;
+                (exchange.sent, exchange.resent) = (false, true);
             } else {
                 self.end_exchange(id, Outcome::Unknown);
             }
@@ -536,7 +547,7 @@ impl<S: Storage> Session<S> {
             while let Some(id) = next {
                 let Some(exchange) = self.storage.outgoing().get(id) else { break };
                 next = exchange.link.next();
-                let unsent = !exchange.sent && !matches!(exchange.stage, Stage::AwaitPubcomp);
+                let unsent = !exchange.was_published() && !matches!(exchange.stage, Stage::AwaitPubcomp);
                 self.end_exchange(id, if unsent { Outcome::NotSent } else { Outcome::Unknown });
             }
         }

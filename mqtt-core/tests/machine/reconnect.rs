@@ -137,6 +137,38 @@ fn a_lost_session_gives_each_command_its_outcome_and_sends_nothing_old() {
     }
 }
 
+// It may have arrived before: nobody is told that it was not sent.
+#[test]
+fn what_is_published_anew_was_sent() {
+    for version in any_version() {
+        let mut pair = Pair::connected(version);
+        let expiring = PublishRequest::new(topic("t")).qos(QoS::AtLeastOnce).message_expiry_interval(10);
+        pair.publish_request(&expiring, b"a").unwrap();
+        pair.publish(1, "b").unwrap();
+        pair.sent();
+        pair.publish(1, "c").unwrap();
+        pair.reconnect(false);
+        // Before any of them has left again.
+        let session = pair.session();
+        assert_eq!(session.next_unsent(), Some(id(3)));
+        assert_eq!(session.unsent_topic(id(2)), None);
+        let machine = &mut pair.machine;
+        assert!(!machine.cancel(id(2)) && machine.cancel(id(3)));
+        pair.pass(11_000);
+        assert_eq!(pair.sent(), ["PUBLISH #2 q1 t b"]);
+        let mut outcomes = pair.outcomes();
+        outcomes.sort();
+        assert_eq!(outcomes, ["Publish #1 Unknown", "Publish #3 NotSent"]);
+
+        pair.publish(1, "d").unwrap();
+        pair.reconnect(false);
+        pair.machine.session.end();
+        let mut outcomes = pair.outcomes();
+        outcomes.sort();
+        assert_eq!(outcomes, ["Publish #2 Unknown", "Publish #4 NotSent"]);
+    }
+}
+
 #[test]
 fn qos_2_can_be_published_anew_by_option_where_its_publish_is_still_here() {
     for version in any_version() {
