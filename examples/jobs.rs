@@ -83,11 +83,11 @@ async fn report() -> Result<ExitCode> {
     command.extend(arguments.words());
     let options = arguments.broker()?;
 
-    let mut interrupt = Interrupt::new()?;
     let topic = format!("processes/{name}");
     let presence = Presence::new(format!("{topic}/status"));
     let client = Client::connect(presence.will(options)).await?;
     presence.announce(&client);
+    let mut interrupt = Interrupt::new()?;
     let (exit, status) = job(&client, &topic, &command, &mut interrupt).await?;
     if let Err(error) =
         timeout(PATIENCE, leave(&client, &topic, &exit, &presence)).await.unwrap_or_else(|_| Err("not in time".into()))

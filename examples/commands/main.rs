@@ -46,12 +46,12 @@ async fn serve() -> Result<()> {
     let options = arguments.broker()?.maximum_packet_size(MAXIMUM_PACKET);
     arguments.finish()?;
 
-    let mut interrupt = Interrupt::new()?;
     let presence = Presence::new(format!("{}/status", config.report_topic));
     let client = Client::connect(presence.will(options)).await?;
     presence.announce(&client);
     let filter = format!("{}/#", config.base_topic);
     let mut messages = client.subscribe(&filter, QoS::ExactlyOnce).capacity(64).await?;
+    let mut interrupt = Interrupt::new()?;
     println!("serving {filter}: {}", config.names());
 
     let mut service = Service::new(client.clone(), config);
@@ -70,7 +70,7 @@ async fn serve() -> Result<()> {
     }
 
     // Nothing new begins; what runs may end.
-    messages.unsubscribe().await?;
+    drop(messages);
     service.finish().await;
     presence.leave(&client).await?;
     end(&client).await

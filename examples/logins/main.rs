@@ -44,9 +44,9 @@ async fn watch() -> Result<()> {
     arguments.finish()?;
     rules::check(&filter, &mut rules)?;
 
-    let mut interrupt = Interrupt::new()?;
     let client = Client::connect(options).await?;
     let mut events = client.subscribe(&filter, QoS::AtLeastOnce).await?;
+    let mut interrupt = Interrupt::new()?;
     println!("watching {filter} with {} rules", rules.len());
     let mut alarm = Alarm::new(client.clone());
     let (mut taken, mut not_understood) = (0_u64, 0_u64);
@@ -63,7 +63,7 @@ async fn watch() -> Result<()> {
             }
         }
     }
-    events.unsubscribe().await?;
+    drop(events);
     alarm.finish().await;
     let suppressed: u64 = rules.iter().map(rules::Rule::suppressed).sum();
     println!("{taken} events, {not_understood} not understood; {} alerts, {suppressed} suppressed", alarm.raised());

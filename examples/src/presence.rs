@@ -1,6 +1,7 @@
 //! Whether a program is there, as a retained message that the broker corrects when the program dies.
 
 use mqtt_std::{Client, Options, QoS, Status, Will};
+use tokio::time::timeout;
 
 /// Keeps "online" at a topic as long as the client is connected. When it is no longer, the broker says "offline" in its place.
 ///
@@ -60,9 +61,10 @@ impl Presence {
     /// Says "offline", which DISCONNECT does not.
     ///
     /// # Errors
-    /// The client has ended.
+    /// The client has ended, or has had no room for it for 5 s.
     pub async fn leave(&self, client: &Client) -> crate::Result<()> {
-        client.publish(self.topic.as_str(), "offline").qos(QoS::AtLeastOnce).retain().send().await?;
+        let offline = client.publish(self.topic.as_str(), "offline").qos(QoS::AtLeastOnce).retain();
+        timeout(crate::PATIENCE, offline.send()).await??;
         Ok(())
     }
 }

@@ -64,8 +64,8 @@ async fn publish() -> Result<()> {
     let options = arguments.broker()?.in_flight(in_flight).overflow(policy);
     arguments.finish()?;
 
-    let mut interrupt = Interrupt::new()?;
     let client = Client::connect(options).await?;
+    let mut interrupt = Interrupt::new()?;
     let mut connection = Connection::default();
     let mut status = client.status();
     let mut report = interval(every);

@@ -186,6 +186,18 @@ fn its_status_is_kept_and_a_will_corrects_it() {
 }
 
 #[test]
+fn ctrl_c_ends_it_while_the_broker_is_away() {
+    let Some(mut broker) = Mosquitto::start(Config::PLAIN) else { return };
+    let served = Served::start(&broker, "5.0");
+    broker.stop();
+    served.program.interrupt();
+    let ended = served.program.end();
+    // At least nobody has been told that it is offline.
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.ends_with(" messages were not delivered\n"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_configuration_that_is_not_one_is_an_error() {
     let files = Files::new();
     for (text, said) in [

@@ -158,6 +158,14 @@ fn what_is_no_event_is_counted() {
 }
 
 #[test]
+fn ctrl_c_ends_it_while_the_broker_is_away() {
+    let Some(mut broker) = Mosquitto::start(Config::PLAIN) else { return };
+    let watched = Watched::start(&broker, "5.0");
+    broker.stop();
+    assert_eq!(watched.end(), "0 events, 0 not understood; 0 alerts, 0 suppressed");
+}
+
+#[test]
 fn rules_that_could_not_work_are_an_error() {
     let files = Files::new();
     let good = rules(&files);
