@@ -1,6 +1,9 @@
 //! Topic Names and Topic Filters: what they are, and which belong together.
 
 use mqtt_core::{InvalidTopicFilter, InvalidTopicName, TopicFilter, TopicName};
+use proptest::prelude::*;
+
+use crate::support::any_topics;
 
 // [v3 v5 MQTT-3.3.2-2] [v3 MQTT-4.7.1-1] [v5 MQTT-4.7.0-1] [v3 v5 MQTT-4.7.3-1 MQTT-4.7.3-2]
 #[test]
@@ -193,5 +196,15 @@ fn a_filter_covers_another_if_it_matches_all_that_the_other_does() {
         assert_eq!(general.covers(special), covers);
         assert!(!TopicFilter::new("#").unwrap().covers(special));
         assert!(!special.covers(TopicFilter::new("a").unwrap()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    // [v3 v5 MQTT-4.7.2-1]
+    #[test]
+    fn filters_match_as_a_plain_model_does(text in "[a$/]{0,6}\u{0}(\\$share/)?[ab$/+#]{0,8}\u{0}[ab$/+#]{0,8}") {
+        any_topics::topics(text.as_bytes());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use mqtt_core::{Acknowledge, Acknowledgement, ConnectOptions, Property, ProtocolVersion, ReasonCode, Record};
 use proptest::prelude::*;
 
-use crate::support::{FromBroker, Model, Pair, Small, any_version, options};
+use crate::support::{FromBroker, Model, Pair, Small, any_steps, any_version, options};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -419,6 +419,16 @@ proptest! {
             world.check_exactly_once(&exactly_once);
         }
         world.settle();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    // trap P4
+    #[test]
+    fn whatever_a_broker_sends_every_command_ends(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        any_steps::steps(&bytes);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A machine joined with a scripted broker, and packets and events as short lines.
 
+pub(crate) mod any_steps;
 mod boxed;
 mod broker;
 mod lines;
