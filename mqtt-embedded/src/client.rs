@@ -99,6 +99,6 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Client<'a, M, C, P> {
     /// Dropped half-way, the client ends all the same.
     pub async fn shutdown(&self, milliseconds: u32) {
         self.resources.with(|state, now| state.shut_down(now, milliseconds));
-        self.wait_for(|status| status == Status::Closed).await;
+        poll_fn(|cx| self.resources.locked(|state| state.poll_closed(cx))).await;
     }
 }

@@ -1,14 +1,14 @@
 //! What handles and the runner share, behind one lock that is never held across a wait.
 //!
 //! Everything is decided here, in plain functions that are in the image once; the futures around them only wait and move bytes.
-//! Those that futures call are not inlined: in one large function there are too few registers, which cost 2 KB of flash.
+//! Those that futures call are not inlined: in one large function there are too few registers, which cost 1.3 KB of flash.
 
 mod attempt;
 mod commands;
 mod way_in;
 mod way_out;
 
-use core::task::{Poll, Waker};
+use core::task::{Context, Poll, Waker};
 
 use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
 use mqtt_core::{Instant, Machine, PacketIdentifier};
@@ -166,6 +166,11 @@ impl<P: Capacities> State<P> {
     pub(crate) fn wait_as_runner<T>(&mut self, waker: &Waker) -> Poll<T> {
         self.runner.register(waker);
         Poll::Pending
+    }
+
+    /// Waits for the end.
+    pub(crate) fn poll_closed(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_closed() { Poll::Ready(()) } else { self.wait(cx.waker()) }
     }
 
     fn is_closed(&self) -> bool {
