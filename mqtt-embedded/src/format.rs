@@ -68,6 +68,12 @@ impl<S> Format for crate::FromSource<S> {
     }
 }
 
+impl<F> Format for crate::PayloadFile<F> {
+    fn format(&self, f: Formatter<'_>) {
+        write!(f, "PayloadFile");
+    }
+}
+
 impl<R> Format for crate::Source<R> {
     fn format(&self, f: Formatter<'_>) {
         write!(f, "Source");

@@ -60,7 +60,7 @@ pub use publish::{Publish, Receipt};
 pub use request::{Request, Requests};
 pub use resources::{Capacities, Resources, Sizes, size};
 pub use runner::Runner;
-pub use source::{FromSource, PayloadSource, Source};
+pub use source::{FromSource, PayloadFile, PayloadSource, Source};
 pub use state::{Statistics, Status};
 pub use store::{NoStore, Store};
 pub use subscriber::{Message, Subscriber};

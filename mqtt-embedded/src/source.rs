@@ -10,7 +10,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use embedded_io_async::Read;
+use embedded_io_async::{Read, Seek};
 use mqtt_core::{
     Body, Delivery, Instant, Outcome, PacketIdentifier, Payload, ProtocolVersion, Publish as Packet, PublishRequest,
     QoS, ReasonCode, Sender, TopicName, UsageError,
@@ -26,8 +26,8 @@ use crate::state::{State, copy};
 
 /// A payload that can be read again from its start, for a message that is sent again after a reconnect.
 ///
-/// What it gives must be the same each time, until the message has its outcome. Bytes in memory are such a source: an image in
-/// flash that the processor sees needs no room in the session.
+/// What it gives must be the same each time, until the message has its outcome. Bytes in memory are such a source, and a
+/// [`PayloadFile`]: an image in flash that the processor sees needs no room in the session.
 ///
 /// ```
 /// use core::convert::Infallible;
@@ -121,6 +121,53 @@ impl<R: Read> PayloadSource for Source<R> {
 
     async fn open(&mut self) -> Result<&mut R, Infallible> {
         Ok(&mut self.reader)
+    }
+}
+
+/// A file, or whatever else can be read and has positions: a payload for any QoS, from its first byte on.
+///
+/// ```
+/// # use mqtt_embedded::{Capacities, Client, Clock, Error, PayloadFile, QoS};
+/// # use embassy_sync::blocking_mutex::raw::RawMutex;
+/// # use embedded_io_async::{Read, Seek};
+/// async fn upload<F: Read + Seek>(
+///     client: Client<'_, impl RawMutex, impl Clock, impl Capacities>,
+///     file: F,
+///     length: u32,
+/// ) -> Result<(), Error> {
+///     let publish = client.publish_from("cellar/camera", PayloadFile::new(file, length))?;
+///     publish.qos(QoS::AtLeastOnce).deliver(&mut [0; 512]).await?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PayloadFile<F> {
+    file: F,
+    length: u32,
+}
+
+impl<F: Read + Seek> PayloadFile<F> {
+    /// The first `length` bytes of a file. What is behind them is not looked at.
+    #[must_use]
+    pub const fn new(file: F, length: u32) -> Self {
+        Self { file, length }
+    }
+}
+
+impl<F: Read + Seek> PayloadSource for PayloadFile<F> {
+    type Error = F::Error;
+    type Reader<'s>
+        = &'s mut F
+    where
+        Self: 's;
+
+    fn length(&self) -> u32 {
+        self.length
+    }
+
+    async fn open(&mut self) -> Result<&mut F, F::Error> {
+        self.file.rewind().await?;
+        Ok(&mut self.file)
     }
 }
 

@@ -7,11 +7,11 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use embedded_io_async::{ErrorKind, ErrorType, Read};
+use embedded_io_async::{ErrorKind, ErrorType, Read, Seek, SeekFrom};
 use mqtt_embedded::mqtt_core::{Ack, AckKind, Packet, Publish};
 use mqtt_embedded::{
-    Clock as _, ConnectOptions, Error, Options, Outcome, PayloadSource, ProtocolVersion, QoS, Resources, Sizes, Source,
-    Status, UsageError,
+    Clock as _, ConnectOptions, Error, Options, Outcome, PayloadFile, PayloadSource, ProtocolVersion, QoS, Resources,
+    Sizes, Source, Status, UsageError,
 };
 
 use crate::support::{Answer, Server, Small, Time, VERSIONS, Wire, both, options, play, polled};
@@ -389,5 +389,57 @@ fn a_server_that_stops_reading_in_the_middle_of_a_payload_is_found_out() {
                 assert_eq!(client.statistics().connections, if at_most_once { 1 } else { 2 });
             });
         }
+    }
+}
+
+/// A file: bytes, and where it is read.
+struct File<'a>(&'a [u8], usize);
+
+impl ErrorType for File<'_> {
+    type Error = ErrorKind;
+}
+
+impl Read for File<'_> {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        let len = buf.len().min(self.0.len() - self.1);
+        buf[..len].copy_from_slice(&self.0[self.1..self.1 + len]);
+        self.1 += len;
+        Ok(len)
+    }
+}
+
+impl Seek for File<'_> {
+    async fn seek(&mut self, to: SeekFrom) -> Result<u64, ErrorKind> {
+        let SeekFrom::Start(at) = to else { return Err(ErrorKind::Unsupported) };
+        self.1 = at as usize;
+        Ok(at)
+    }
+}
+
+#[test]
+fn a_file_is_sent_from_its_first_byte_each_time() {
+    for version in VERSIONS {
+        let (wire, kept, resources) = (Wire::default(), RefCell::new(Vec::new()), Small::new(Time::default()));
+        let (client, image) = (resources.client(), image(800));
+        let server = async {
+            let mut server = Server::accept(&wire, version, false).await;
+            server.wire.cut_after(500);
+            server.serve(|_| Answer::Nothing).await;
+            let mut server = Server::accept(&wire, version, true).await;
+            let keep = |packet: &Packet<'_>| {
+                if let Packet::Publish(publish) = packet {
+                    kept.borrow_mut().push(publish.payload.to_vec());
+                }
+                Answer::Acknowledge
+            };
+            server.serve(keep).await;
+        };
+        play(&resources, kept_session(version), &wire, server, async {
+            // It was read before, and is longer than what is wanted of it.
+            let file = PayloadFile::new(File(&image, 3), 700);
+            let publish = client.publish_from("ota", file).unwrap().qos(QoS::ExactlyOnce);
+            publish.deliver(&mut [0; 64]).await.unwrap();
+        });
+        assert!(*kept.borrow() == [&image[..700]], "{version:?}");
     }
 }

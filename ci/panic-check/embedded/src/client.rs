@@ -67,6 +67,10 @@ fn publish<M: RawMutex + 'static>() {
         Ok::<_, Error>(run(async move { publish.qos(opaque()).deliver(opaque()).await }))
     });
     call(|client: Handle<M>, length: u32| {
+        let publish = client.publish_from(opaque(), PayloadFile::new(Wire, length))?;
+        Ok::<_, Error>(run(async move { publish.qos(opaque()).deliver(opaque()).await }))
+    });
+    call(|client: Handle<M>, length: u32| {
         let publish = client.publish_from(opaque(), Source::once(Wire, length))?;
         Ok::<_, Error>(run(async move { publish.qos(opaque()).deliver(opaque()).await }))
     });

@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
-use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
+use embedded_io_async::{ErrorKind, ErrorType, Read, Seek, SeekFrom, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use mqtt_embedded::mqtt_core::Record;
 use mqtt_embedded::{Clock, Connect, Instant, Shared, Store};
@@ -59,6 +59,13 @@ impl Read for Wire {
     async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Wrong> {
         black_box(&mut *buf);
         anything::<Result<usize, Wrong>>().await.map(|len| len.min(buf.len()))
+    }
+}
+
+impl Seek for Wire {
+    async fn seek(&mut self, to: SeekFrom) -> Result<u64, Wrong> {
+        black_box(to);
+        anything().await
     }
 }
 
