@@ -181,7 +181,6 @@ mod tests {
 
     #[test]
     fn a_request_says_where_its_answer_goes() {
-        // [v5 MQTT-3.3.2-15]
         let list =
             [Property::UserProperty("a", "b"), Property::CorrelationData(b"7"), Property::ResponseTopic("answers")];
         let mut encoded = [0; 64];

@@ -57,7 +57,6 @@ async fn send(
 
 #[test]
 fn a_message_that_is_refused_is_answered_with_the_reason_and_is_over() {
-    // [v5 MQTT-4.3.2-4]
     let (version, wire, resources) = (ProtocolVersion::V5_0, Wire::default(), Small::new(Time::default()));
     let (client, noted) = (resources.client(), RefCell::new(Vec::new()));
     let messages = [

@@ -74,7 +74,7 @@ fn a_client_that_blocks_publishes_subscribes_and_receives() {
 
 #[test]
 fn whoever_spends_time_in_the_client_keeps_the_connection_and_whoever_does_not_gets_another_one() {
-    // [v5 MQTT-3.1.2-22] [v3 MQTT-3.1.2-24]
+    // [v5 MQTT-3.1.2-20] [v3 MQTT-3.1.2-23]
     for version in VERSIONS {
         let (wire, pings) = (Wire::default(), Cell::new(0));
         let link = RefCell::new(None);
