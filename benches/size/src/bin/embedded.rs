@@ -116,15 +116,14 @@ const fn topic(text: &str) -> TopicName<'_> {
     }
 }
 
-const OPTIONS: Options<'_> = Options::new(
-    ConnectOptions::new("pump-7").keep_alive(30).user_name("pump").password(b"secret").will(Will {
+const OPTIONS: Options<'_> =
+    Options::new(ConnectOptions::new("pump-7").keep_alive(30).user_name("pump").password(b"secret").will(Will {
         topic: topic("cellar/pump/status"),
         payload: b"lost",
         qos: QoS::AtLeastOnce,
         retain: true,
         properties: Properties::EMPTY,
-    }),
-);
+    }));
 
 async fn application(client: Client<'_, NoopRawMutex, Time, Memory>) {
     let Ok(mut commands) = client.subscribe("cellar/+/command", QoS::AtLeastOnce) else { return };
