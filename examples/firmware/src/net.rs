@@ -3,10 +3,12 @@
 use embassy_executor::Spawner;
 use embassy_net::{Config, Runner, Stack, StackResources};
 use mqtt_embedded::ProtocolVersion;
+use rand_core::RngCore as _;
 use static_cell::StaticCell;
 
 use crate::args;
 use crate::ethernet::Ethernet;
+use crate::random::HostRandom;
 
 static NET: StaticCell<StackResources<5>> = StaticCell::new();
 
@@ -16,7 +18,9 @@ pub const HOST: &str = "10.0.2.2";
 /// Starts the network; returns once there is an address.
 pub async fn start(spawner: Spawner) -> Stack<'static> {
     let config = Config::dhcpv4(embassy_net::DhcpConfig::default());
-    let (stack, net) = embassy_net::new(Ethernet::start(), config, NET.init(StackResources::new()), 7);
+    // Another number each time, or a board that was reset would begin with the ports of its last life.
+    let seed = HostRandom.next_u64();
+    let (stack, net) = embassy_net::new(Ethernet::start(), config, NET.init(StackResources::new()), seed);
     spawner.spawn(drive(net).expect("it is started once"));
     stack.wait_config_up().await;
     stack
