@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mqtt_core::{QoS, Storage as _, TopicFilter, UsageError};
+use mqtt_core::{QoS, Storage as _, UsageError};
 use tokio::sync::{oneshot, watch};
 
 use crate::deadline::deadline;
@@ -23,7 +23,8 @@ use crate::statistics::Statistics;
 use crate::status::Status;
 use crate::store::Restored;
 use crate::subscribe::Subscribe;
-use crate::subscription::{Subscription, told};
+use crate::subscription::Subscription;
+use crate::unsubscribe::Unsubscribe;
 
 /// An MQTT client: a cheap handle to a connection that a task of its own drives.
 ///
@@ -233,18 +234,15 @@ impl Client {
         Subscribe::to(self, filter.into(), qos)
     }
 
-    /// Ends a subscription at the broker, and waits for its answer: one that a kept session has of an earlier run of the program,
-    /// and no stream is there for. That of a stream is ended by the stream, [`Subscription::unsubscribe`]; this leaves it without
-    /// messages.
-    ///
-    /// Dropped half-way, the broker may be asked all the same.
+    /// Ends a subscription at the broker: `.await` waits for its answer. It is one that a kept session has of an earlier run of the
+    /// program, and no stream is there for. That of a stream is ended by the stream, [`Subscription::unsubscribe`]; this leaves it
+    /// without messages.
     ///
     /// # Errors
-    /// The filter is not valid; the broker refuses ([`Error::Rejected`]); the client is closed.
-    pub async fn unsubscribe(&self, filter: &str) -> Result<(), Error> {
-        TopicFilter::new(filter)?;
-        let answer = self.shared.command(|state, _| state.unsubscribe_and_tell(vec![filter.into()]));
-        told(answer).await
+    /// Those of the future: the filter is not valid; the broker refuses ([`Error::Rejected`]); in 3.1.1 there are User Properties
+    /// ([`Error::NotDelivered`]); the client is closed.
+    pub fn unsubscribe<'a>(&'a self, filter: impl Into<Cow<'a, str>>) -> Unsubscribe<'a> {
+        Unsubscribe::new(self, filter.into())
     }
 
     /// A stream of the messages that match a filter and come anyway: because a session that was kept has the

@@ -118,6 +118,7 @@ mod subscription;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod transport;
+mod unsubscribe;
 
 pub use answer::Answer;
 pub use client::{Client, Run, Shutdown};
@@ -145,6 +146,7 @@ pub use statistics::{Histogram, Statistics, Traffic};
 pub use status::{Accepted, Cause, Explanation, Status};
 pub use subscribe::Subscribe;
 pub use subscription::Subscription;
+pub use unsubscribe::Unsubscribe;
 
 /// The README's examples are tested too.
 #[cfg(doctest)]

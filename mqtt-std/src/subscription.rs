@@ -156,7 +156,7 @@ impl Subscription {
     /// # Errors
     /// The broker refuses ([`Error::Rejected`]); the client is closed.
     pub async fn unsubscribe(self) -> Result<(), Error> {
-        let answer = self.leave(State::unsubscribe_and_tell);
+        let answer = self.leave(|state, filters| state.unsubscribe_and_tell(filters, Vec::new()));
         // The client goes on until then.
         let _alive = Arc::clone(&self._alive);
         drop(self);

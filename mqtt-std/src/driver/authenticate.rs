@@ -39,7 +39,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
         self.talk = None;
         self.ending = Some(cause);
-        state.disconnect(ReasonCode::UNSPECIFIED_ERROR, false);
+        state.disconnect(ReasonCode::UNSPECIFIED_ERROR);
         Ok(())
     }
 

@@ -422,10 +422,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let due = |deadline| state.is_drained() || tokio::time::Instant::now() >= deadline;
         if open && state.outbox.takes_last() && state.shutdown.is_some_and(due) {
             self.disconnecting = true;
-            state.disconnect(ReasonCode::NORMAL_DISCONNECTION, self.session_ends);
+            state.say_goodbye(self.session_ends);
         } else if open && state.outbox.takes_last() && core::mem::take(&mut state.overrun) {
             self.ending = Some(Cause::Overrun);
-            state.disconnect(ReasonCode::NORMAL_DISCONNECTION, false);
+            state.disconnect(ReasonCode::NORMAL_DISCONNECTION);
         }
         if !state.machine.is_closed() || !state.outbox.is_empty() {
             return None;

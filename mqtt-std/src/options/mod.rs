@@ -83,6 +83,7 @@ pub struct Options {
     request_response_information: bool,
     request_problem_information: bool,
     user_properties: Vec<(String, String)>,
+    pub(crate) farewell: Farewell,
     pub(crate) streaming: bool,
     pub(crate) sources: Option<Finder>,
 }
@@ -133,6 +134,7 @@ impl Options {
             request_response_information: false,
             request_problem_information: true,
             user_properties: Vec::new(),
+            farewell: Farewell::default(),
             streaming: false,
             sources: None,
         }
@@ -313,6 +315,22 @@ impl Options {
         self
     }
 
+    /// Adds a User Property of the DISCONNECT at the client's end (5.0 §3.14.2.2.4), for the broker; the same name may come again.
+    #[must_use]
+    pub fn disconnect_user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.farewell.user_properties.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets for how many seconds from the client's end on the broker keeps the session (5.0 §3.14.2.2.2); default: as long as
+    /// [`session_expiry_interval`](Self::session_expiry_interval) says with [`keep_session`](Self::keep_session), and 0 without. Where
+    /// that is 0, it stays 0.
+    #[must_use]
+    pub const fn session_expiry_interval_at_end(mut self, seconds: u32) -> Self {
+        self.farewell.session_expiry_interval = Some(seconds);
+        self
+    }
+
     pub(crate) fn user_properties(&self) -> impl Iterator<Item = Property<'_>> {
         self.user_properties.iter().map(|(name, value)| Property::UserProperty(name, value))
     }
@@ -347,6 +365,13 @@ impl Options {
         }
         options.send_maximum(SEND_MAXIMUM).for_version(version)
     }
+}
+
+/// What the last DISCONNECT says (5.0).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Farewell {
+    pub(crate) session_expiry_interval: Option<u32>,
+    pub(crate) user_properties: Vec<(String, String)>,
 }
 
 /// How many messages are under way at once in 3.1.1, where a broker cannot say how many it takes: Mosquitto's own default.

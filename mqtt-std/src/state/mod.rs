@@ -33,7 +33,7 @@ use crate::contain::contain;
 use crate::delivery::{Early, Routes, Tickets};
 use crate::driver::Outbox;
 use crate::error::Error;
-use crate::options::{Options, Overflow};
+use crate::options::{Farewell, Options, Overflow};
 use crate::payload::{Inbound, Sources};
 use crate::statistics::Counters;
 use crate::storage::{HeapAliases, HeapStorage, HeapSubscriptions};
@@ -152,6 +152,8 @@ pub(crate) struct State {
     /// What is left for when the lock is free.
     pub(crate) later: Later,
     pub(crate) shutdown: Option<tokio::time::Instant>,
+    /// What DISCONNECT says then.
+    farewell: Farewell,
     pub(crate) closed: bool,
     /// Messages at QoS 0 from a source that the end of the last connection cut.
     cut_at_end: usize,
@@ -199,6 +201,7 @@ impl Shared {
             driver: None,
             later: Later::default(),
             shutdown: None,
+            farewell: options.farewell.clone(),
             closed: false,
             cut_at_end: 0,
             undelivered_at_end: 0,

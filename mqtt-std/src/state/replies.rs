@@ -67,7 +67,15 @@ pub(crate) struct Replies {
 pub(super) type PlainRequest = (Vec<(Box<str>, SubscriptionOptions)>, Vec<u8>);
 
 type Asked = HashMap<PacketIdentifier, oneshot::Sender<Requested>>;
-type Farewells = Vec<(Vec<Box<str>>, oneshot::Sender<Requested>)>;
+type Farewells = Vec<AwaitedUnsubscribe>;
+
+/// An UNSUBSCRIBE that somebody waits for.
+#[derive(Debug)]
+pub(crate) struct AwaitedUnsubscribe {
+    pub(super) filters: Vec<Box<str>>,
+    pub(super) user_properties: Vec<(String, String)>,
+    pub(super) sender: oneshot::Sender<Requested>,
+}
 
 /// All requests that have no answer.
 pub(super) type Requests = (Asked, Farewells);

@@ -9,7 +9,7 @@ use mqtt_core::{
 use tokio::sync::oneshot;
 
 use super::State;
-use super::replies::{Answers, Due, Requested};
+use super::replies::{Answers, AwaitedUnsubscribe, Due, Requested};
 use crate::delivery::{Interest, Queue};
 use crate::error::Error;
 
@@ -122,13 +122,17 @@ impl State {
     }
 
     /// Tells of the broker's answer, if it is asked.
-    pub(crate) fn unsubscribe_and_tell(&mut self, filters: Vec<Box<str>>) -> Option<oneshot::Receiver<Requested>> {
+    pub(crate) fn unsubscribe_and_tell(
+        &mut self,
+        filters: Vec<Box<str>>,
+        user_properties: Vec<(String, String)>,
+    ) -> Option<oneshot::Receiver<Requested>> {
         if filters.is_empty() {
             return None;
         }
         let (sender, receiver) = oneshot::channel();
         if !self.closed {
-            self.replies.farewells.push((filters, sender));
+            self.replies.farewells.push(AwaitedUnsubscribe { filters, user_properties, sender });
             self.send_unsubscribe();
         }
         Some(receiver)
@@ -139,7 +143,7 @@ impl State {
         while !self.unwanted.is_empty() {
             let rest = self.unwanted.split_off(self.unwanted.len().min(AT_ONCE));
             let mut unwanted = core::mem::replace(&mut self.unwanted, rest);
-            match self.begin_unsubscribe(&unwanted) {
+            match self.begin_unsubscribe(&unwanted, &[]) {
                 Err(error) if self.passes(error) => {
                     unwanted.append(&mut self.unwanted);
                     self.unwanted = unwanted;
@@ -150,36 +154,40 @@ impl State {
             }
         }
         while !self.replies.farewells.is_empty() {
-            let (filters, sender) = self.replies.farewells.remove(0);
-            match self.begin_unsubscribe(&filters) {
-                Ok(id) => self.replies.tell_request(id, sender),
+            let farewell = self.replies.farewells.remove(0);
+            match self.begin_unsubscribe(&farewell.filters, &farewell.user_properties) {
+                Ok(id) => self.replies.tell_request(id, farewell.sender),
                 Err(error) if self.passes(error) => {
-                    self.replies.farewells.insert(0, (filters, sender));
+                    self.replies.farewells.insert(0, farewell);
                     return;
                 }
-                Err(error) => self.later.due.push(Due::Request(sender, Err(Outcome::Refused(error)))),
+                Err(error) => self.later.due.push(Due::Request(farewell.sender, Err(Outcome::Refused(error)))),
             }
         }
     }
 
-    fn begin_unsubscribe(&mut self, filters: &[Box<str>]) -> Result<PacketIdentifier, UsageError> {
+    fn begin_unsubscribe(
+        &mut self,
+        filters: &[Box<str>],
+        user_properties: &[(String, String)],
+    ) -> Result<PacketIdentifier, UsageError> {
         let filters: Vec<_> = filters.iter().filter_map(|filter| TopicFilter::new(filter).ok()).collect();
-        self.machine.unsubscribe(&UnsubscribeRequest::new(&filters))
+        let properties = user_properties.iter().map(|(name, value)| Property::UserProperty(name, value));
+        let properties: Vec<_> = properties.collect();
+        self.machine.unsubscribe(&UnsubscribeRequest::new(&filters).properties(&properties))
     }
 
     /// There is a stream for it again: an UNSUBSCRIBE that waits would come behind its SUBSCRIBE.
     fn is_wanted(&mut self, filter: TopicFilter<'_>) {
         let wanted = filter.as_str();
         self.unwanted.retain(|unwanted| **unwanted != *wanted);
-        let mut waiting = core::mem::take(&mut self.replies.farewells);
-        for (filters, _) in &mut waiting {
-            filters.retain(|unwanted| **unwanted != *wanted);
-        }
-        for (filters, sender) in waiting {
-            if filters.is_empty() {
-                self.later.due.push(Due::Request(sender, Ok(Answers::default())));
+        let waiting = core::mem::take(&mut self.replies.farewells);
+        for mut farewell in waiting {
+            farewell.filters.retain(|unwanted| **unwanted != *wanted);
+            if farewell.filters.is_empty() {
+                self.later.due.push(Due::Request(farewell.sender, Ok(Answers::default())));
             } else {
-                self.replies.farewells.push((filters, sender));
+                self.replies.farewells.push(farewell);
             }
         }
     }

@@ -3,6 +3,7 @@
 use mqtt_core::{ConnectOptions, Instant, Property, ReasonCode, TransmitPayload, UsageError};
 
 use super::State;
+use crate::options::Farewell;
 
 impl State {
     /// Puts what is to be sent into the outbox, as far as it takes.
@@ -58,12 +59,30 @@ impl State {
         self.outbox.encode(|out| Ok(((), machine.connect(now, options, out)?)))
     }
 
+    /// Ends the last connection: DISCONNECT is in the outbox, with what the options have for it.
+    pub(crate) fn say_goodbye(&mut self, session_ends: bool) {
+        let Farewell { session_expiry_interval, user_properties } = core::mem::take(&mut self.farewell);
+        let expiry = session_expiry_interval.or(session_ends.then_some(0)).map(Property::SessionExpiryInterval);
+        let user = user_properties.iter().map(|(name, value)| Property::UserProperty(name, value));
+        let properties: Vec<_> = expiry.into_iter().chain(user).collect();
+        self.end_connection(ReasonCode::NORMAL_DISCONNECTION, &properties);
+    }
+
     /// Ends the connection: DISCONNECT is in the outbox.
-    pub(crate) fn disconnect(&mut self, reason: ReasonCode, session_ends: bool) {
+    pub(crate) fn disconnect(&mut self, reason: ReasonCode) {
+        self.end_connection(reason, &[]);
+    }
+
+    fn end_connection(&mut self, reason: ReasonCode, properties: &[Property<'_>]) {
         let v5 = self.machine.connection.version().is_v5();
-        let properties: &[Property<'_>] = if session_ends && v5 { &[Property::SessionExpiryInterval(0)] } else { &[] };
+        let properties = if v5 { properties } else { &[] };
         let machine = &mut self.machine;
-        let written = self.outbox.encode(|out| Ok(((), machine.disconnect(reason, properties, out)?)));
+        let mut write = |properties| self.outbox.encode(|out| Ok(((), machine.disconnect(reason, properties, out)?)));
+        let mut written = write(properties);
+        if let (Err(error), false) = (&written, properties.is_empty()) {
+            tracing::warn!(%error, "DISCONNECT is sent without its properties");
+            written = write(&[]);
+        }
         if let Err(error) = written {
             tracing::warn!(%error, "no DISCONNECT is sent");
         }

@@ -69,6 +69,32 @@ fn what_connect_says_beside_is_an_option() {
 }
 
 #[test]
+fn what_disconnect_says_beside_is_an_option() {
+    run(async || {
+        let user = Property::UserProperty("why", "night");
+        let expiry = Property::SessionExpiryInterval;
+        for (version, kept, at_end, said) in [
+            (V5, 300, None, &[expiry(0), user][..]),
+            (V5, 300, Some(7), &[expiry(7), user]),
+            // What is forbidden is left out, and the rest with it.
+            (V5, 0, Some(7), &[]),
+            (V3, 300, Some(7), &[]),
+        ] {
+            let peer = Peer::new(version).await;
+            let mut options = peer.options().session_expiry_interval(kept).disconnect_user_property("why", "night");
+            if let Some(seconds) = at_end {
+                options = options.session_expiry_interval_at_end(seconds);
+            }
+            let (client, mut link) = peer.connect(options).await;
+            let (shutdown, received) = tokio::join!(client.shutdown(LONG), link.packet());
+            shutdown.unwrap();
+            let Ok(Packet::Disconnect(disconnect)) = received.packet() else { panic!("{received:?}") };
+            assert_eq!(disconnect.properties.iter().collect::<Vec<_>>(), said, "{version:?} {kept} {at_end:?}");
+        }
+    });
+}
+
+#[test]
 fn that_a_payload_is_no_text_can_be_said() {
     run(async || {
         let peer = Peer::new(V5).await;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use mqtt_core::AckKind;
+use mqtt_core::{AckKind, Packet};
 use mqtt_std::{Client, Error, QoS, ReasonCode};
 
 use super::support::*;
@@ -66,6 +66,15 @@ fn a_subscription_without_a_stream_is_ended_by_its_filter() {
             let (answered, ()) = tokio::join!(client.unsubscribe("a/+"), answer);
             assert_eq!(answered.is_ok(), ended, "{answered:?}");
         }
+        let answer = async {
+            let received = link.packet().await;
+            let Ok(Packet::Unsubscribe(unsubscribe)) = received.packet() else { panic!("{received:?}") };
+            assert_eq!(unsubscribe.properties.user_properties().collect::<Vec<_>>(), [("why", "moved")]);
+            link.unsuback(3, &[0x11]).await; // no subscription existed
+        };
+        let (answered, ()) =
+            tokio::join!(client.unsubscribe("a/+").user_property("why", "moved").into_future(), answer);
+        answered.unwrap();
         assert!(matches!(client.unsubscribe("a#").await, Err(Error::InvalidTopicFilter(_))));
         client.shutdown(Duration::ZERO).await.unwrap();
         assert!(matches!(client.unsubscribe("a").await, Err(Error::Closed)));
