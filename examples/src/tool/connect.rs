@@ -3,6 +3,7 @@
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
+use mqtt_std::authentication::{Authenticator, Conversation, Judging, Saying};
 use mqtt_std::transport::{Proxy, Server};
 use mqtt_std::{Backoff, CleanStart, Client, Options, ProtocolVersion, QoS, Status, Will};
 
@@ -42,6 +43,16 @@ pub(super) fn options(settings: &Settings) -> Result<Options, Failure> {
     for property in &settings.properties.connect {
         options = with_property(options, property);
     }
+    for (name, value) in &settings.properties.disconnect {
+        options = options.disconnect_user_property(name, value);
+    }
+    if let Some(seconds) = settings.properties.session_expiry_interval_at_end {
+        options = options.session_expiry_interval_at_end(seconds);
+    }
+    if let (Some(method), true) = (&settings.properties.authentication_method, version_5) {
+        options = options
+            .authenticator(OneWord { method: method.clone(), data: settings.properties.authentication_data.clone() });
+    }
     if let Some(will) = will(settings) {
         options = options.will(will);
     }
@@ -53,6 +64,38 @@ pub(super) fn options(settings: &Settings) -> Result<Options, Failure> {
         options = options.proxy(proxy);
     }
     with_tls(options, settings)
+}
+
+/// Enhanced authentication (5.0 §4.12) by what CONNECT says, without an answer to anything.
+#[derive(Clone)]
+struct OneWord {
+    method: String,
+    data: Vec<u8>,
+}
+
+impl Authenticator for OneWord {
+    fn method(&self) -> &str {
+        &self.method
+    }
+
+    fn begin(&self) -> Box<dyn Conversation> {
+        Box::new(self.clone())
+    }
+}
+
+impl Conversation for OneWord {
+    fn start(&mut self) -> Saying<'_> {
+        let data = self.data.clone().into();
+        Box::pin(async { Ok(data) })
+    }
+
+    fn answer(&mut self, _: bytes::Bytes) -> Saying<'_> {
+        Box::pin(async { Err("the broker asks for more than authentication-data".into()) })
+    }
+
+    fn finish(&mut self, _: bytes::Bytes) -> Judging<'_> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// Connects; the first attempt counts.

@@ -54,7 +54,9 @@ fn start(tool: Tool, program: impl AsyncFnOnce(Settings) -> Result<(), Failure>)
     if settings.debug {
         debug::begin();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
+    // A file is read on threads of their own: under load, without a bound, hundreds of them.
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match builder.worker_threads(1).max_blocking_threads(8).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(failure::OTHER, error).tell(quiet),
     };

@@ -5,11 +5,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_core::Stream as _;
-use mqtt_std::{Acknowledge, Client, Error, Message, Subscribe, Subscription, TopicFilter, TopicName};
-use tokio::time::{Instant, interval_at, sleep_until};
+use mqtt_std::{
+    Acknowledge, Client, Error, Message, ProtocolVersion, Status, Subscribe, Subscription, TopicFilter, TopicName,
+};
+use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
 use super::connect::{self, REMOVING, connected, given_up, leave};
-use super::failure::{Failure, OTHER};
+use super::failure::{Failure, OTHER, REFUSED};
 use super::options::Settings;
 use super::output::Output;
 use crate::Interrupt;
@@ -50,6 +52,8 @@ struct Streams {
     streams: Vec<Subscription>,
     /// What an earlier run of a kept session asked for, and this one does not.
     others: Option<Subscription>,
+    /// The broker's answer was told.
+    answered: bool,
     /// Why the broker does not want one of several subscriptions.
     refused: Option<Failure>,
 }
@@ -66,10 +70,10 @@ impl Streams {
         }
         let others = settings.keep_session || settings.topics.is_empty();
         let others = if others { Some(listen(client).await?) } else { None };
-        Ok(Self { streams, others, refused: None })
+        Ok(Self { streams, others, answered: false, refused: None })
     }
 
-    /// Waits for the broker's answer. If it does not want one of several, the others are asked for one by one.
+    /// Looks at the broker's answer. If it does not want one of several, the others are asked for one by one.
     async fn confirm(&mut self, client: &Client, settings: &Settings) -> Result<(), Failure> {
         let Some(stream) = self.streams.first_mut() else { return Ok(()) };
         match (stream.confirmed().await, settings.topics.as_slice()) {
@@ -78,6 +82,8 @@ impl Streams {
                 return Err(Failure::refused(format_args!("Subscription to {filter} refused"), answer.reason()));
             }
             (Err(Error::Rejected(_) | Error::NotDelivered(_)), [_, _, ..]) => {}
+            // Why is told by `given_up`.
+            (Err(_), _) if is_closed(client) => return std::future::pending().await,
             (Err(error), _) => return Err(error.into()),
         }
         self.streams.clear();
@@ -96,26 +102,43 @@ impl Streams {
             }
         }
         if self.streams.is_empty() {
-            return Err(Failure::new(super::failure::REFUSED, "All subscription requests were denied."));
+            return Err(Failure::new(REFUSED, "All subscription requests were denied."));
         }
         Ok(())
     }
 
-    /// The next message; `None`: the client has ended.
-    async fn next(&mut self) -> Option<Message> {
+    /// What comes next. May be dropped: nothing is lost.
+    async fn next(&mut self) -> Arrival {
         std::future::poll_fn(|cx| {
-            let mut open = 0;
+            let mut ended = 0;
             for stream in self.streams.iter_mut().chain(&mut self.others) {
                 match Pin::new(stream).poll_next(cx) {
-                    Poll::Ready(Some(message)) => return Poll::Ready(Some(message)),
-                    Poll::Ready(None) => {}
-                    Poll::Pending => open += 1,
+                    Poll::Ready(Some(message)) => return Poll::Ready(Arrival::Message(message)),
+                    Poll::Ready(None) => ended += 1,
+                    Poll::Pending => {}
                 }
             }
-            if open > 0 { Poll::Pending } else { Poll::Ready(None) }
+            // The streams have looked for the answer as well.
+            let answered = self.streams.first().is_none_or(|stream| !stream.granted().is_empty());
+            if !self.answered && (answered || ended > 0) {
+                self.answered = true;
+                return Poll::Ready(Arrival::Answer);
+            }
+            if self.answered && ended > 0 && ended >= self.streams.len() {
+                return Poll::Ready(Arrival::End);
+            }
+            Poll::Pending
         })
         .await
     }
+}
+
+enum Arrival {
+    Message(Message),
+    /// The broker has answered, or the client has ended: [`Streams::confirm`] does not wait.
+    Answer,
+    /// No subscription is left.
+    End,
 }
 
 fn subscribe<'a>(client: &'a Client, settings: &'a Settings, filter: &'a str) -> Subscribe<'a> {
@@ -125,7 +148,7 @@ fn subscribe<'a>(client: &'a Client, settings: &'a Settings, filter: &'a str) ->
 /// With what the settings say of a subscription; a message is acknowledged when it is printed.
 pub(super) fn with_options<'a>(mut subscribe: Subscribe<'a>, settings: &'a Settings) -> Subscribe<'a> {
     // Of another version they are not said.
-    if settings.version == mqtt_std::ProtocolVersion::V5_0 {
+    if settings.version == ProtocolVersion::V5_0 {
         subscribe = subscribe.retain_handling(settings.retain_handling);
         if settings.retain_as_published {
             subscribe = subscribe.retain_as_published();
@@ -144,6 +167,27 @@ async fn listen(client: &Client) -> Result<Subscription, Error> {
     client.listen_unmatched().acknowledge(Acknowledge::WhenTaken).send().await
 }
 
+/// How long the broker's answer is waited for once everything was printed.
+const ANSWER: Duration = Duration::from_secs(1);
+
+fn is_closed(client: &Client) -> bool {
+    matches!(&*client.status().borrow(), Status::Closed { .. })
+}
+
+/// `-U`.
+async fn unsubscribe(client: &Client, settings: &Settings) -> Result<(), Failure> {
+    for filter in &settings.unsubscribe {
+        let mut unsubscribe = client.unsubscribe(filter);
+        if settings.version == ProtocolVersion::V5_0 {
+            for (name, value) in &settings.properties.unsubscribe {
+                unsubscribe = unsubscribe.user_property(name, value);
+            }
+        }
+        unsubscribe.await?;
+    }
+    Ok(())
+}
+
 /// What becomes of messages.
 struct Receiving<'a> {
     client: &'a Client,
@@ -153,32 +197,45 @@ struct Receiving<'a> {
 }
 
 impl Receiving<'_> {
+    /// Prints what comes. That begins before the broker has answered: of a kept session there may be so much before the answer that
+    /// it does not come as long as nobody reads.
     async fn run(&mut self, streams: &mut Streams) -> Result<(), Failure> {
-        streams.confirm(self.client, self.settings).await?;
-        for filter in &self.settings.unsubscribe {
-            self.client.unsubscribe(filter).await?;
-        }
-        if !self.settings.exit_after_subscribing {
-            self.print_all(streams).await?;
-        }
-        streams.refused.take().map_or(Ok(()), Err)
-    }
-
-    async fn print_all(&mut self, streams: &mut Streams) -> Result<(), Failure> {
+        let (client, settings) = (self.client, self.settings);
+        let mut unsubscribing = std::pin::pin!(unsubscribe(client, settings));
+        let (mut answered, mut unsubscribed) = (false, false);
         let second = Duration::from_secs(1);
         let mut seconds = interval_at(Instant::now() + second, second);
         loop {
-            let message = tokio::select! {
-                message = streams.next() => message,
+            let last = tokio::select! {
+                arrival = streams.next() => match arrival {
+                    Arrival::Message(message) => self.is_last(&message).await?,
+                    Arrival::Answer => {
+                        streams.confirm(client, settings).await?;
+                        answered = true;
+                        false
+                    }
+                    Arrival::End => {
+                        let gone = Failure::new(REFUSED, "The broker has ended the subscription.");
+                        return if is_closed(client) { std::future::pending().await } else { Err(gone) };
+                    }
+                },
+                ended = &mut unsubscribing, if answered && !unsubscribed => {
+                    ended?;
+                    unsubscribed = true;
+                    settings.exit_after_subscribing
+                }
                 _ = seconds.tick(), if self.output.is_rate() => {
                     self.output.print_rate().map_err(|error| Failure::new(OTHER, error))?;
-                    continue;
+                    false
                 }
             };
-            // Why there are no more is told by `given_up`.
-            let Some(message) = message else { return std::future::pending().await };
-            if self.is_last(&message).await? {
-                return Ok(());
+            if last {
+                // Whether all of several filters were granted is part of how it ends.
+                if !answered && settings.topics.len() > 1 {
+                    let confirmed = timeout(ANSWER, streams.confirm(client, settings)).await;
+                    confirmed.unwrap_or(Ok(()))?;
+                }
+                return streams.refused.take().map_or(Ok(()), Err);
             }
         }
     }

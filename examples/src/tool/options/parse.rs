@@ -267,6 +267,10 @@ impl Settings {
             ),
             (self.fresh_only && self.retained_only, "Combining '-R' and '--retained-only' makes no sense."),
             (
+                self.properties.authentication_method.is_none() && !self.properties.authentication_data.is_empty(),
+                "authentication-data needs an authentication-method.",
+            ),
+            (
                 tool == Tool::Pub && (self.topics.is_empty() || self.input.is_none()),
                 "Both topic and message must be supplied.",
             ),

@@ -45,8 +45,14 @@ pub(in crate::tool) struct Properties {
     pub(in crate::tool) connect: Vec<ConnectProperty>,
     pub(in crate::tool) publish: Vec<PublishProperty>,
     pub(in crate::tool) will: Vec<WillProperty>,
-    /// User Properties of SUBSCRIBE.
+    /// User Properties of SUBSCRIBE, UNSUBSCRIBE and DISCONNECT.
     pub(in crate::tool) subscribe: Vec<(String, String)>,
+    pub(in crate::tool) unsubscribe: Vec<(String, String)>,
+    pub(in crate::tool) disconnect: Vec<(String, String)>,
+    /// Of DISCONNECT.
+    pub(in crate::tool) session_expiry_interval_at_end: Option<u32>,
+    pub(in crate::tool) authentication_method: Option<String>,
+    pub(in crate::tool) authentication_data: Vec<u8>,
     pub(in crate::tool) subscription_identifier: Option<u32>,
 }
 
@@ -75,6 +81,8 @@ impl Properties {
             "publish" => self.publish.push(PublishProperty::User(name, value)),
             "will" => self.will.push(WillProperty::User(name, value)),
             "subscribe" => self.subscribe.push((name, value)),
+            "unsubscribe" => self.unsubscribe.push((name, value)),
+            "disconnect" => self.disconnect.push((name, value)),
             _ => return Err(not_supported(command, "user-property")),
         }
         Ok(())
@@ -82,6 +90,11 @@ impl Properties {
 
     fn take_single(&mut self, command: &str, value: &mut Value<'_>) -> Result<(), Stop> {
         match (command, value.name) {
+            ("connect", "authentication-method") => self.authentication_method = Some(value.text()?),
+            ("connect", "authentication-data") => self.authentication_data = value.bytes.to_vec(),
+            ("disconnect", "session-expiry-interval") => {
+                self.session_expiry_interval_at_end = Some(value.number(0, u32::MAX)?);
+            }
             ("connect", name) => self.connect.push(match name {
                 "session-expiry-interval" => ConnectProperty::SessionExpiryInterval(value.number(0, u32::MAX)?),
                 "receive-maximum" => ConnectProperty::ReceiveMaximum(value.number_16(1)?),

@@ -43,6 +43,7 @@ fn options_say_what_is_done() {
         ("-t a -n -D publish user-property b c", |s| {
             s.properties.publish.len() == 1 && s.version == ProtocolVersion::V5_0
         }),
+        ("-t a -n -D DISCONNECT session-expiry-interval 7", |s| s.properties.session_expiry_interval_at_end == Some(7)),
         ("-t a -n -D CONNECT receive-maximum 7", |s| s.properties.connect == [ConnectProperty::ReceiveMaximum(7)]),
         ("-t a -n -D WILL will-delay-interval 7", |s| s.properties.will == [WillProperty::Delay(7)]),
     ] {
@@ -97,8 +98,8 @@ fn what_is_wrong_is_told() {
         ("-t a -n -D PUBLISH", "not enough arguments"),
         ("-t a -n -D PUBLISH user-property b", "not enough arguments"),
         ("-t a -n -D PUBLISH topic-alias 0", "out of range for property topic-alias"),
-        ("-t a -n -D DISCONNECT user-property b c", "not supported for DISCONNECT"),
-        ("-t a -n -D CONNECT authentication-method b", "authentication-method property not supported for CONNECT"),
+        ("-t a -n -D DISCONNECT reason-string b", "reason-string property not supported for DISCONNECT"),
+        ("-t a -n -D CONNECT authentication-data b", "needs an authentication-method"),
         ("-t a -n --ciphers b", "--ciphers cannot be done here"),
         ("-t a -n --tls-version tlsv1.1", "--tls-version tlsv1.1 cannot be done here"),
         ("-t a -n --tls-engine b", "--tls-engine cannot be done here"),

@@ -85,7 +85,7 @@ const COMMON: &str = "
  -q, --qos 0|1|2        default: 0
  -M N                   how many messages at QoS 1 and 2 are under way at once
  -D, --property COMMAND NAME [NAME] VALUE
-                        a property of CONNECT, PUBLISH, SUBSCRIBE or WILL (5.0)
+                        a property of CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT, WILL (5.0)
  --will-topic TOPIC     --will-payload TEXT, --will-qos 0|1|2, --will-retain
  --cafile FILE          certificates of authorities; --capath DIRECTORY
  --tls-use-os-certs     those that the system trusts

@@ -169,6 +169,26 @@ fn an_interrupt_is_a_good_end() {
 }
 
 #[test]
+fn thousands_of_lines_keep_their_order_through_a_kept_session() {
+    let Some(broker) = Mosquitto::start(Config::PLAIN) else { return };
+    let files = Files::new();
+    let lines: String = (0..3_000).map(|n| format!("line {n}\n")).collect();
+    for version in ["5", "311"] {
+        let sub = |more: &[&str]| {
+            let session = ["-V", version, "-t", "lines", "-q", "2", "-c", "-i", version];
+            Program::start(tool("sub", broker.port(), &session).args(more)).end()
+        };
+        assert_eq!(sub(&["-E"]).code, Some(0));
+        let input = std::fs::File::open(files.write("lines", &lines)).unwrap();
+        let mut publish = tool("pub", broker.port(), &["-V", version, "-t", "lines", "-q", "2", "-l"]);
+        assert_eq!(Program::start_with(&mut publish, input).end().code, Some(0));
+        // In two parts: what was not printed is not acknowledged.
+        let (first, rest) = (sub(&["-C", "1000"]).stdout(), sub(&["-C", "2000"]).stdout());
+        assert!(first + &rest == lines, "{version}");
+    }
+}
+
+#[test]
 fn nobody_who_reads_any_more_is_a_good_end() {
     let Some(broker) = Mosquitto::start(Config::PLAIN) else { return };
     let watcher = Watcher::new(&broker, "5.0", "unused");
@@ -185,18 +205,16 @@ fn a_large_file_is_not_held_in_memory() {
     let Some(broker) = Mosquitto::start(Config::PLAIN) else { return };
     let files = Files::new();
     let path = files.path("large");
-    const LENGTH: u64 = 90_000_000;
+    const LENGTH: u64 = 99_000_000;
     std::fs::File::create(&path).unwrap().set_len(LENGTH).unwrap();
-    let watcher = Watcher::new(&broker, "5.0", "large");
     // Less than the file, and no heap beside the main one, which would only be room that nobody uses.
-    let limited = format!("ulimit -v 60000; exec {} \"$@\"", ours("pub"));
+    let limited = format!("ulimit -v 85000; exec {} \"$@\"", ours("pub"));
     let publish = |input: &[&str]| {
         let mut command = Command::new("sh");
         command.args(["-c", &limited, "mqtt-pub", "-p", &broker.port().to_string(), "-t", "large", "-q", "1"]);
         command.args(input).env("MALLOC_ARENA_MAX", "1").env("XDG_CONFIG_HOME", "/nowhere");
         Program::start_with(&mut command, std::fs::File::open(&path).unwrap()).end()
     };
-    drop(watcher);
     let ended = publish(&["-f", path.to_str().unwrap()]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     // The limit is one: as a whole it cannot be read.
@@ -217,6 +235,19 @@ fn a_directory_of_authorities_is_trusted() {
     for (directory, complaint) in [("empty", "there is no certificate in it"), ("none", "No such file")] {
         let ended = publish(directory);
         assert!(ended.code == Some(1) && ended.stderr.contains(complaint), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_pre_shared_key_is_good_or_refused() {
+    let Some(broker) = Everything::start(None) else { return };
+    let port = broker.port("PSK_PORT").parse().unwrap();
+    for (key, good) in [("1F2e3d4c", true), ("00", false)] {
+        let arguments = ["-t", "a", "-m", "x", "-q", "1", "--psk", key, "--psk-identity", "pump"];
+        let ended = Program::start(&mut tool("pub", port, &arguments)).end();
+        let code = if good && cfg!(feature = "psk") { 0 } else { 1 };
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert_eq!(ended.stderr.contains("needs the feature `psk`"), !cfg!(feature = "psk"), "{}", ended.stderr);
     }
 }
 

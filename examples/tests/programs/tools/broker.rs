@@ -41,12 +41,13 @@ pub(super) struct Everything {
 }
 
 /// Listeners, by the variable that has the port, and what each has in the configuration.
-const LISTENERS: [(&str, &str); 6] = [
+const LISTENERS: [(&str, &str); 7] = [
     ("PORT", "allow_anonymous true"),
     ("PASSWORD_PORT", "allow_anonymous false\npassword_file {}/passwords"),
     ("LIMITED_PORT", "allow_anonymous true\nmax_qos 1"),
     ("TLS_PORT", "allow_anonymous true\ncafile {}/ca.pem\ncertfile {}/server.pem\nkeyfile {}/server.key"),
     ("WS_PORT", "protocol websockets\nallow_anonymous true"),
+    ("PSK_PORT", "allow_anonymous true\npsk_hint hint\npsk_file {}/psk"),
     ("ACL_PORT", "allow_anonymous true\nacl_file {}/acl"),
 ];
 
@@ -92,6 +93,7 @@ fn write_files(files: &Files) {
     let server = authority.server("localhost");
     for (name, contents) in [
         ("passwords", ALICE),
+        ("psk", "pump:1f2e3d4c\n"),
         ("acl", "topic readwrite #\ntopic deny secret/#\n"),
         ("ca.pem", &authority.pem()),
         ("server.pem", &server.certificate),

@@ -29,7 +29,14 @@ fn a_script_does_the_same_with_either() {
                     let mut told = different("ours", row, &with_ours);
                     if let Some(bin) = &namesakes {
                         let theirs = |name: &str| bin.join(format!("mosquitto_{name}")).display().to_string();
-                        told += &different("theirs", row, &run(&broker, row, &format!("m{number:03}"), theirs));
+                        // On a busy machine some of theirs lose a message of a kept session; what they mean, one good run tells.
+                        let attempts = ["m", "n", "p"].map(|letter| format!("{letter}{number:03}"));
+                        let mut attempts =
+                            attempts.iter().map(|topic| different("theirs", row, &run(&broker, row, topic, theirs)));
+                        let first = attempts.next().unwrap_or_default();
+                        if !first.is_empty() && attempts.all(|told| !told.is_empty()) {
+                            told += &first;
+                        }
                     }
                     wrong.lock().unwrap().push_str(&told);
                 }
