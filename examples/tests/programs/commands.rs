@@ -1,12 +1,14 @@
 //! `commands`
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use mqtt_std::QoS;
 use mqtt_std::blocking::Client;
 use serde_json::{Value, json};
 
-use crate::support::{Config, Files, Mosquitto, Program, VERSIONS, Watcher, example, json, url};
+use crate::support::{Config, Files, Mosquitto, PATIENCE, Program, VERSIONS, Watcher, example, json, url};
 
 const CONFIG: &str = r#"
 base_topic = "qliksense"
@@ -118,6 +120,24 @@ fn what_is_not_allowed_does_not_run() {
     served.program.wait_for(r#"{"unknown_topic":"qliksense/\u{202e}exe"}"#);
     served.program.interrupt();
     assert_eq!(served.program.end().code, Some(0));
+}
+
+// [v5 MQTT-3.3.2-14] is for the sender; Mosquitto 2.0 passes it on.
+#[test]
+fn a_response_topic_that_is_none_harms_nobody() {
+    let Some(broker) = Mosquitto::start(Config::PLAIN) else { return };
+    let served = Served::start(&broker, "5.0");
+    // No client of ours would say it.
+    let mut hostile = TcpStream::connect(("127.0.0.1", broker.port())).unwrap();
+    hostile.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = [0];
+    hostile.write_all(b"\x10\x0e\0\x04MQTT\x05\x02\0\0\0\0\x01x").unwrap();
+    hostile.read_exact(&mut answer).unwrap();
+    hostile.write_all(&[b"\x32\x24\0\x14", START.as_bytes(), b"\0\x01\x06\x08\0\x03a/#bribe\xe0\0"].concat()).unwrap();
+    // Until the broker has taken all that, DISCONNECT too, or has hung up.
+    let _ = hostile.read_to_end(&mut Vec::new());
+    assert_eq!(served.ask(b"greet")["result"], "done");
+    served.end();
 }
 
 #[test]

@@ -162,8 +162,9 @@ impl<'a> Property<'a> {
             Shape::FourByte => reader.u32().map(|_| true)?,
             Shape::FourByteNotZero => reader.u32()? != 0,
             Shape::VariableNotZero => reader.variable_byte_integer()? != 0,
-            Shape::Text => reader.string().map(|_| true)?,
-            Shape::TopicName => TopicName::new(reader.string()?).is_ok(),
+            // A Response Topic that is no topic comes from another client, by way of a Server that does not look: whoever wants to
+            // answer finds it out, and the connection is none the worse.
+            Shape::Text | Shape::TopicName => reader.string().map(|_| true)?,
             Shape::Binary => reader.binary().map(|_| true)?,
             Shape::Pair => reader.string().and_then(|_| reader.string()).map(|_| true)?,
         };

@@ -1,11 +1,13 @@
 //! What must hold for any bytes at all: the fuzzer calls these functions, and so do tests.
 
-use mqtt_core::{DecodeError, EncodeError, Frames, Framing, Input, Packet, ProtocolVersion, Sender};
+use mqtt_core::{
+    DecodeError, EncodeError, Frames, Framing, Input, Packet, PropertyIdentifier, ProtocolVersion, Sender,
+};
 
 const VERSIONS: [ProtocolVersion; 3] = [ProtocolVersion::V5_0, ProtocolVersion::V3_1_1, ProtocolVersion::V3_1];
 
-/// Decodes the bytes in every version and direction. What decodes must encode, into as many bytes as were promised and
-/// not one less, and the encoding must decode to the same.
+/// Decodes the bytes in every version and direction. What decodes must encode, but for a Response Topic that is none,
+/// into as many bytes as were promised and not one less, and the encoding must decode to the same.
 pub(crate) fn decode(bytes: &[u8]) {
     for version in VERSIONS {
         for sender in [Sender::Client, Sender::Server] {
@@ -18,7 +20,11 @@ pub(crate) fn decode(bytes: &[u8]) {
 
 fn encode_again(packet: Packet<'_>, version: ProtocolVersion, sender: Sender) {
     const UNTOUCHED: u8 = 0xa5;
-    let needed = packet.encoded_len(version, sender).expect("a decoded packet can be encoded");
+    let needed = match packet.encoded_len(version, sender) {
+        // What is no topic is borne, and never written.
+        Err(EncodeError::PropertyValue(PropertyIdentifier::ResponseTopic)) => return,
+        needed => needed.expect("a decoded packet can be encoded"),
+    };
     let mut encoded = vec![UNTOUCHED; needed + 1];
     assert_eq!(packet.encode(version, sender, &mut encoded), Ok(needed));
     assert_eq!(encoded.pop(), Some(UNTOUCHED), "more was written than was said");
