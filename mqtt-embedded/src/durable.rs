@@ -44,7 +44,7 @@ impl<P: Capacities> State<P> {
         let head = Head {
             kind: Kind::Message,
             topic_len: topic.len() as u16,
-            properties_len: properties.len() as u16,
+            properties_len: properties.len() as u32,
             payload_len: message.payload.len() as u32,
             qos: QoS::ExactlyOnce,
             retain: message.retain,
@@ -154,7 +154,7 @@ impl<P: Capacities> State<P> {
 /// The record of a message that waits; 0: it does not fit.
 fn encode(head: &Head, bytes: &[u8], out: &mut [u8]) -> usize {
     let (topic, rest) = bytes.split_at_checked(usize::from(head.topic_len)).unwrap_or_default();
-    let (properties, payload) = rest.split_at_checked(usize::from(head.properties_len)).unwrap_or_default();
+    let (properties, payload) = rest.split_at_checked(head.properties_len as usize).unwrap_or_default();
     let topic = core::str::from_utf8(topic).ok().and_then(|topic| TopicName::new(topic).ok());
     let properties = Properties::from_encoded(PacketType::Publish, Sender::Server, properties);
     let (Some(topic), Ok(properties), Some(token)) = (topic, properties, head.acknowledgement) else { return 0 };

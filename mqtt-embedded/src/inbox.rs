@@ -29,8 +29,8 @@ pub(crate) struct Head {
     pub(crate) acknowledgement: Option<Acknowledgement>,
     /// Of the whole payload, also of one that comes in parts.
     pub(crate) payload_len: u32,
+    pub(crate) properties_len: u32,
     pub(crate) topic_len: u16,
-    pub(crate) properties_len: u16,
     pub(crate) kind: Kind,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
@@ -90,7 +90,7 @@ impl Head {
     pub(crate) fn len(&self) -> usize {
         let payload = if self.kind.begins() { 0 } else { self.payload_len as usize };
         // It has been in one buffer.
-        usize::from(self.topic_len).wrapping_add(usize::from(self.properties_len)).wrapping_add(payload)
+        usize::from(self.topic_len).wrapping_add(self.properties_len as usize).wrapping_add(payload)
     }
 }
 

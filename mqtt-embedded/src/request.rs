@@ -343,6 +343,7 @@ impl<P: Capacities> State<P> {
     /// Nobody does: what has come is dropped, and what comes is not kept.
     fn stop_listening(&mut self, route: u8) {
         self.deaf |= bit(route);
+        self.streaming &= !bit(route);
         while let Some(index) = self.inbox.parts().position(bit(route)) {
             self.drop_answer(index, route);
         }
@@ -416,7 +417,7 @@ impl<P: Capacities> State<P> {
 fn key_of(response_topic: TopicName<'_>, head: &Head, bytes: &[u8]) -> Option<RequestKey> {
     let (topic, rest) = bytes.split_at_checked(usize::from(head.topic_len))?;
     let topic = TopicName::new(core::str::from_utf8(topic).ok()?).ok()?;
-    let properties = rest.get(..usize::from(head.properties_len))?;
+    let properties = rest.get(..head.properties_len as usize)?;
     let properties = Properties::from_encoded(PacketType::Publish, Sender::Server, properties).ok()?;
     RequestKey::of_answer(response_topic, topic, properties)
 }

@@ -117,8 +117,10 @@ impl<const N: usize, const LEN: usize> RouteList for Routes<N, LEN> {
             Some(_) => return None,
             None => {
                 let free = self.routes.iter().position(|route| route.filter_len == 0);
-                // One whose end the Server was to be told of, on a session that it lost.
-                free.or_else(|| self.routes.iter().position(|route| !route.held && !route.granted))?
+                // One whose end the Server was to be told of, on a session that it lost; what it is still to answer it may grant.
+                let lost =
+                    |route: &Route<LEN>| !route.held && !route.granted && !matches!(route.request, Request::Asked(_));
+                free.or_else(|| self.routes.iter().position(lost))?
             }
         };
         let route = self.routes.get_mut(index)?;

@@ -41,7 +41,8 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
     /// one that was not acknowledged comes again after a loss of power, with the same delivery number.
     ///
     /// A message keeps its room in the inbox until then, and at QoS 1 and 2 the Server sends no more than the inbox holds. One that
-    /// is not acknowledged holds back the acknowledgements of those behind it.
+    /// is not acknowledged holds back the acknowledgements of those behind it. Of a subscriber that is dropped with it
+    /// in hand it comes again at QoS 1, for which the connection is made anew; at QoS 2 without a store it counts as acknowledged.
     #[must_use]
     pub const fn by_hand(mut self) -> Self {
         self.by_hand = true;
@@ -162,7 +163,7 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Subscriber<'a, M, C, P> {
 
 impl<M: RawMutex, C: Clock, P: Capacities> Drop for Subscriber<'_, M, C, P> {
     fn drop(&mut self) {
-        self.resources.locked(|state| state.unsubscribe(self.route));
+        self.resources.with(|state, now| state.unsubscribe(now, self.route));
     }
 }
 
@@ -274,6 +275,6 @@ impl<'b> Message<'b> {
     }
 
     fn payload_at(&self) -> usize {
-        self.properties_at().saturating_add(usize::from(self.head.properties_len))
+        self.properties_at().saturating_add(self.head.properties_len as usize)
     }
 }

@@ -217,7 +217,8 @@ impl<P: Capacities> State<P> {
         }
         let machine = self.machine.poll_timeout().map_or(Moment::NONE, Moment::at);
         let mut next = Moment::NONE;
-        for moment in [machine, self.stage_until, self.shutdown, self.early_until, self.stalled_until] {
+        for moment in [machine, self.stage_until, self.shutdown, self.early_until, self.stalled_until, self.overflowed]
+        {
             if moment.is_ahead(now) {
                 next = next.earlier(moment);
             }

@@ -9,7 +9,7 @@ use mqtt_core::{
 
 use super::{State, copy};
 use crate::error::Error;
-use crate::inbox::Messages as _;
+use crate::inbox::{Head, Messages as _};
 use crate::receipts::{self, Receipt};
 use crate::resources::Capacities;
 use crate::routes::{Request, RouteList as _, bit};
@@ -190,23 +190,38 @@ impl<P: Capacities> State<P> {
     }
 
     /// The subscriber is gone: what it did not take is given up, and the Server is told.
-    pub(crate) fn unsubscribe(&mut self, route: u8) {
+    pub(crate) fn unsubscribe(&mut self, now: Instant, route: u8) {
         let reader = bit(route);
         while let Some((index, entry, _)) = self.inbox.parts().find(|entry| entry.readers & reader != 0) {
-            let (handed, last) = (entry.handed & reader != 0, entry.readers == reader);
-            match (handed, last) {
-                (false, _) => self.take(index, reader),
-                // What is in its hands and was not acknowledged is not, as of now: it comes again.
-                (true, true) => self.inbox.parts().remove(index),
-                (true, false) => {
-                    self.inbox.parts().take(index, reader);
-                }
+            let (handed, last, head) = (entry.handed & reader != 0, entry.readers == reader, entry.head);
+            if !handed {
+                self.take(index, reader);
+            } else if !last {
+                self.inbox.parts().take(index, reader);
+            } else {
+                self.leave_in_hand(now, index, reader, head);
             }
         }
         self.aborted &= !reader;
+        self.streaming &= !reader;
         // Also where it was asked for and the answer is still to come.
         self.machine.subscriptions.close(route);
         self.unwanted |= reader;
         self.wake_runner();
+    }
+
+    /// What is in nobody's hands any more and was not acknowledged is not, as of now: it comes again. It must not hold back the
+    /// acknowledgements of others on this connection.
+    fn leave_in_hand(&mut self, now: Instant, index: usize, readers: u32, head: Head) {
+        if head.qos == QoS::ExactlyOnce && !self.machine.session.is_durable() {
+            // It does not: the Server would only ask whether it is here.
+            self.take(index, readers);
+            return;
+        }
+        self.inbox.parts().remove(index);
+        let awaited = head.acknowledgement.is_some_and(|token| self.machine.session.awaits(token));
+        if awaited && head.qos == QoS::AtLeastOnce {
+            self.overflow(now, 0);
+        }
     }
 }

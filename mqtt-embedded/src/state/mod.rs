@@ -37,14 +37,16 @@ pub(crate) struct State<P: Capacities> {
     /// A payload that is read from a source; the queue has what was read.
     pub(crate) inflow: Inflow,
     /// A message at QoS 1 or 2 found no room: it and those behind it are passed over, unacknowledged. Once there is nothing more to
-    /// be taken the connection is made anew, and the Server sends them again.
-    overflowed: bool,
+    /// be taken the connection is made anew, and the Server sends them again; from this moment on, once there is room.
+    overflowed: Moment,
+    /// So many bytes of it.
+    needed: usize,
     /// The rest of a payload whose head was passed over.
     passing_over: bool,
     /// Until when what has arrived waits for room.
     stalled_until: Moment,
     /// Whom the message is for that arrives in parts.
-    streaming: u32,
+    pub(crate) streaming: u32,
     /// The Server keeps that message until it is acknowledged.
     keeps_stream: bool,
     /// Who waits for the next part of a message whose connection is lost.
@@ -118,7 +120,8 @@ impl<P: Capacities> State<P> {
             queued: 0,
             sending: None,
             inflow: Inflow::NONE,
-            overflowed: false,
+            overflowed: Moment::NONE,
+            needed: 0,
             passing_over: false,
             stalled_until: Moment::NONE,
             streaming: 0,
@@ -208,7 +211,7 @@ impl<P: Capacities> State<P> {
         self.sending = None;
         self.inflow.close();
         self.queued = 0;
-        self.overflowed = false;
+        self.overflowed = Moment::NONE;
         self.passing_over = false;
         self.stalled_until = Moment::NONE;
         self.abort_stream();

@@ -50,7 +50,7 @@ impl<P: Capacities> State<P> {
         let qos = input.message_qos();
         let kept = matches!(qos, Some(QoS::AtLeastOnce | QoS::ExactlyOnce));
         let keeps = if part { self.keeps_stream } else { kept };
-        if !(keeps && self.overflowed) {
+        if !(keeps && self.is_overflowed()) {
             let room = self.has_room_for(input, qos.is_some());
             if !room && !self.stalled_until.is_past(now) {
                 self.stall(now);
@@ -58,10 +58,10 @@ impl<P: Capacities> State<P> {
             }
             if keeps && !room {
                 tell(Notice::Overflowed);
-                self.overflowed = true;
+                self.overflow(now, bytes_of(input));
             }
         }
-        if keeps && self.overflowed {
+        if keeps && self.is_overflowed() {
             self.passing_over = !matches!(input, Input::Packet(_) | Input::PublishPayload { last: true, .. });
             if part {
                 self.machine.pass_over_rest();
@@ -97,20 +97,33 @@ impl<P: Capacities> State<P> {
 
     /// Tells whether what arrives next can be taken now: a message finds room in the inbox.
     fn has_room_for(&mut self, input: &Input<'_>, message: bool) -> bool {
-        let len = match input {
+        match input {
             Input::Packet(_) if !message => return true,
-            Input::Packet(packet) => packet.len(),
-            Input::PublishHead { head, .. } => head.len(),
-            Input::PublishPayload { bytes, .. } if cfg!(feature = "streaming") && self.streaming != 0 => bytes.len(),
-            Input::PublishPayload { .. } => return true,
-        };
+            Input::PublishPayload { .. } if !cfg!(feature = "streaming") || self.streaming == 0 => return true,
+            _ => {}
+        }
+        let len = bytes_of(input);
         let inbox = self.inbox.parts();
         (inbox.has_room(len) || !inbox.could_hold(len)) && self.machine.has_room_for(input)
     }
 
-    /// Tells whether everything was taken that was received before one was passed over.
-    pub(super) fn is_to_begin_anew(&mut self) -> bool {
-        self.overflowed && self.inbox.parts().is_empty()
+    /// From now on messages at QoS 1 and 2 are passed over, until there is another connection and so much room.
+    pub(super) fn overflow(&mut self, now: Instant, needed: usize) {
+        self.overflowed = Moment::at(now.plus_millis(u64::from(self.patience)));
+        self.needed = needed;
+        self.wake_runner();
+    }
+
+    fn is_overflowed(&self) -> bool {
+        self.overflowed != Moment::NONE
+    }
+
+    /// Tells whether everything was taken that was received before one was passed over; or where a reader leaves his there, after a
+    /// time, whether that one has room now.
+    pub(super) fn is_to_begin_anew(&mut self, now: Instant) -> bool {
+        let (overflowed, late, needed) = (self.is_overflowed(), self.overflowed.is_past(now), self.needed);
+        let inbox = self.inbox.parts();
+        overflowed && (inbox.is_empty() || late && inbox.has_room(needed))
     }
 
     /// Gives what was found to the machine. `false`: the same again later.
@@ -136,7 +149,9 @@ impl<P: Capacities> State<P> {
                 let offered = self.inbox.parts().offer(entry, pieces(&message), statistics);
                 self.streaming = if offered.taken { readers } else { 0 };
                 self.keeps_stream = message.qos != QoS::AtMostOnce;
-                self.aborted &= !readers;
+                if offered.taken {
+                    self.aborted &= !readers;
+                }
             }
             Ok(Some(Event::Fragment(fragment))) if cfg!(feature = "streaming") => {
                 let entry = part(false, self.streaming, fragment, None);
@@ -320,12 +335,21 @@ impl<P: Capacities> State<P> {
     }
 }
 
+/// The room that it takes, or a little more.
+const fn bytes_of(input: &Input<'_>) -> usize {
+    match input {
+        Input::Packet(bytes) | Input::PublishHead { head: bytes, .. } | Input::PublishPayload { bytes, .. } => {
+            bytes.len()
+        }
+    }
+}
+
 #[inline(never)]
 fn entry(kind: Kind, message: &Message<'_>, readers: u32, payload_len: u32) -> Entry {
     let head = Head {
         kind,
         topic_len: message.topic.as_str().len() as u16,
-        properties_len: message.properties.as_encoded().len() as u16,
+        properties_len: message.properties.as_encoded().len() as u32,
         payload_len,
         qos: message.qos,
         retain: message.retain,

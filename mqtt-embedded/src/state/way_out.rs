@@ -62,7 +62,7 @@ impl<P: Capacities> State<P> {
                 }
                 if outgoing.disconnecting {
                     Ok(())
-                } else if self.is_to_begin_anew() {
+                } else if self.is_to_begin_anew(now) {
                     Err(Failure::SlowConsumer)
                 } else if self.machine.is_closed() {
                     Err(self.machine.connection.failure().map_or(Failure::ConnectionLost, Failure::Connection))

@@ -12,6 +12,7 @@ mod acknowledging;
 mod blocking;
 mod connecting;
 mod flash;
+mod leaving;
 mod messages;
 mod requests;
 mod sharing;
