@@ -13,6 +13,24 @@ use crate::routes::{RouteList as _, bit};
 use crate::state::State;
 use crate::trace::{Notice, tell};
 
+/// A record of the machine's own that was given to the store and is not durable: it is being written, or has failed. Nothing is zero, so
+/// that memory that begins empty takes no flash.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum Unwritten {
+    Nothing,
+    Record(RecordTicket),
+}
+
+impl Unwritten {
+    pub(crate) const fn get(self) -> Option<RecordTicket> {
+        match self {
+            Self::Nothing => None,
+            Self::Record(ticket) => Some(ticket),
+        }
+    }
+}
+
 impl<P: Capacities> State<P> {
     /// Rebuilds the session, record by record.
     pub(crate) fn restore(&mut self, now: Instant, record: &Record<'_>) {
@@ -26,20 +44,23 @@ impl<P: Capacities> State<P> {
             Record::Received { delivery, packet_identifier, ref message } => {
                 self.hand_over_again(delivery, packet_identifier, message);
             }
-            Record::Confirmed { delivery } => {
-                let of_it =
-                    |entry: &Entry| entry.head.acknowledgement.is_some_and(|token| token.delivery_number() == delivery);
-                if let Some((index, ..)) = self.inbox.parts().find(of_it) {
-                    self.inbox.parts().remove(index);
-                }
-            }
+            Record::Confirmed { delivery } => self.forget(delivery),
             _ => {}
+        }
+    }
+
+    /// The message with this number does not wait any more.
+    fn forget(&mut self, delivery: DeliveryNumber) {
+        let of_it = |entry: &Entry| entry.head.acknowledgement.is_some_and(|token| token.delivery_number() == delivery);
+        if let Some((index, ..)) = self.inbox.parts().find(of_it) {
+            self.inbox.parts().remove(index);
         }
     }
 
     /// It was received and not confirmed: it waits for whoever subscribes to it.
     fn hand_over_again(&mut self, delivery: DeliveryNumber, id: PacketIdentifier, message: &RecordedMessage<'_>) {
         let (topic, properties) = (message.topic.as_str().as_bytes(), message.properties.as_encoded());
+        self.forget(delivery); // where the store is loaded once more
         let readers = self.machine.subscriptions.matching(message.topic);
         let head = Head {
             kind: Kind::Message,
@@ -76,37 +97,43 @@ impl<P: Capacities> State<P> {
     }
 
     /// The next record for the store, written to `out`; a record that failed before is reported with it.
-    pub(crate) fn poll_store(
-        &mut self,
-        cx: &Context<'_>,
-        now: Instant,
-        failed: &mut Option<RecordTicket>,
-        out: &mut [u8],
-    ) -> Poll<(RecordTicket, usize)> {
+    pub(crate) fn poll_store(&mut self, cx: &Context<'_>, now: Instant, out: &mut [u8]) -> Poll<(RecordTicket, usize)> {
         // Those of messages first: they have the lower numbers.
         let found = self.inbox.parts().find(|entry| entry.record.is_some() && !entry.unrecorded);
         let next = found.and_then(|(_, entry, bytes)| Some((entry.record?, encode(&entry.head, bytes, out))));
-        let next = next.or_else(|| {
-            let (ticket, record) = self.machine.poll_record(now)?;
-            Some((ticket, record.encode(out).unwrap_or(0)))
-        });
-        self.report_failures(failed);
+        if next.is_some() {
+            self.report_failures();
+        }
+        let next = next.or_else(|| self.next_own_record(now, out));
         if let Some(next) = next {
             self.wake_handles();
             self.wake_runner();
             return Poll::Ready(next);
         }
         self.settle_all();
-        if let Some((ticket, record)) = self.machine.poll_record(now) {
-            return Poll::Ready((ticket, record.encode(out).unwrap_or(0)));
+        match self.next_own_record(now, out) {
+            Some(next) => Poll::Ready(next),
+            None => self.wait_as_runner(cx.waker()),
         }
-        self.wait_as_runner(cx.waker())
+    }
+
+    /// The next record of the machine's own. The one before is reported as failed if it is not durable by now.
+    fn next_own_record(&mut self, now: Instant, out: &mut [u8]) -> Option<(RecordTicket, usize)> {
+        let next = self.machine.poll_record(now).map(|(ticket, record)| (ticket, record.encode(out).unwrap_or(0)));
+        self.report_failures();
+        if let Some((ticket, _)) = next {
+            self.unwritten = Unwritten::Record(ticket);
+        }
+        next
     }
 
     /// What became of a record.
-    pub(crate) fn recorded(&mut self, ticket: RecordTicket, durable: bool, failed: &mut Option<RecordTicket>) {
+    pub(crate) fn recorded(&mut self, ticket: RecordTicket, durable: bool) {
         if durable {
             self.machine.records_durable(ticket.number());
+            if self.unwritten.get() == Some(ticket) {
+                self.unwritten = Unwritten::Nothing;
+            }
             self.inbox.parts().each(|entry, _| {
                 if entry.record == Some(ticket) {
                     entry.record = None;
@@ -114,17 +141,12 @@ impl<P: Capacities> State<P> {
             });
         } else {
             tell(Notice::StoreFailed);
-            let mut of_message = false;
             self.inbox.parts().each(|entry, _| {
                 if entry.record == Some(ticket) {
                     entry.unrecorded = true;
-                    of_message = true;
                 }
             });
-            if !of_message {
-                *failed = Some(ticket);
-            }
-            self.report_failures(failed);
+            self.report_failures();
         }
         self.resolve_outcomes();
         self.wake_runner();
@@ -132,16 +154,18 @@ impl<P: Capacities> State<P> {
     }
 
     /// Tells the machine of records that could not be written. While another one is in the way they wait: one of the machine's own
-    /// in `failed`, since the next of these is what is in the way, and those of messages in the inbox.
-    fn report_failures(&mut self, failed: &mut Option<RecordTicket>) {
+    /// in `unwritten`, since the next of these is what is in the way, and those of messages in the inbox.
+    fn report_failures(&mut self) {
         loop {
             let found = self.inbox.parts().find(|entry| entry.unrecorded);
             let message = found.and_then(|(index, entry, _)| Some((index, entry.record?)));
-            let Some(ticket) = failed.or(message.map(|(_, ticket)| ticket)) else { return };
+            let Some(ticket) = self.unwritten.get().or(message.map(|(_, ticket)| ticket)) else { return };
             if let Err(UsageError::RecordPending) = self.machine.record_failed(ticket) {
                 return;
             }
-            if failed.take().is_none() {
+            if self.unwritten.get().is_some() {
+                self.unwritten = Unwritten::Nothing;
+            } else {
                 // The message counts as not received.
                 message.iter().for_each(|(index, _)| self.inbox.parts().remove(*index));
             }

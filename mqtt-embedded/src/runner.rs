@@ -190,15 +190,14 @@ async fn keep<M: RawMutex, C: Clock, P: Capacities>(
     store: &mut impl Store,
     out: &mut [u8],
 ) -> Infallible {
-    let mut failed = None;
     loop {
-        let next = poll_fn(|cx| resources.with(|state, now| state.poll_store(cx, now, &mut failed, out)));
+        let next = poll_fn(|cx| resources.with(|state, now| state.poll_store(cx, now, out)));
         let (ticket, len) = next.await;
         let durable = match out.get(..len).filter(|record| !record.is_empty()) {
             Some(record) => store.append(record).await.is_ok(),
             None => false,
         };
-        resources.locked(|state| state.recorded(ticket, durable, &mut failed));
+        resources.locked(|state| state.recorded(ticket, durable));
         if !durable {
             let until = resources.clock.now().plus_millis(STORE_PAUSE);
             resources.clock.sleep_until(until).await;

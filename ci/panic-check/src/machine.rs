@@ -86,6 +86,7 @@ where
     call(Session::<S>::new);
     call(Session::<S>::set_durable);
     call(Session::<S>::is_durable);
+    call(Session::<S>::has_pending_record);
     call(Session::<S>::expect_session_present);
     call(Session::<S>::storage);
     call(Session::<S>::storage_mut);

@@ -166,8 +166,9 @@ impl<S: Storage> Session<S> {
         Err(UsageError::InFlightFull)
     }
 
-    /// A record was not polled: the call before is not finished.
-    pub(crate) const fn has_pending_record(&self) -> bool {
+    /// Tells whether there is a record that was not polled: the call before is not finished.
+    #[must_use]
+    pub const fn has_pending_record(&self) -> bool {
         matches!(self.pending, Maybe::Some(_))
     }
 

@@ -152,7 +152,7 @@ impl<P: Capacities> State<P> {
     }
 
     /// Tells whether the client is shut down, where nothing can be sent any more.
-    pub(super) fn is_to_end(&self, now: Instant) -> bool {
+    pub(super) fn is_to_end(&mut self, now: Instant) -> bool {
         self.shutdown != Moment::NONE && (self.shutdown.is_past(now) || self.is_drained())
     }
 

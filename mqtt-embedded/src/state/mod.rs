@@ -17,6 +17,7 @@ use attempt::Stage;
 pub(crate) use attempt::{Attempts, Over, Turn};
 pub(crate) use way_out::{Outgoing, copy};
 
+use crate::durable::Unwritten;
 use crate::error::{Error, Failure};
 use crate::moment::Moment;
 use crate::receipts;
@@ -61,6 +62,7 @@ pub(crate) struct State<P: Capacities> {
     pub(crate) patience: u32,
     /// There is a store, and the session is not here yet.
     pub(crate) loading: bool,
+    pub(crate) unwritten: Unwritten,
     pub(crate) status: Status,
     stage: Stage,
     /// When the stage is over, whatever comes.
@@ -132,6 +134,7 @@ impl<P: Capacities> State<P> {
             early_until: Moment::NONE,
             patience: 0,
             loading,
+            unwritten: Unwritten::Nothing,
             status: Status::Connecting,
             stage: Stage::Away,
             stage_until: Moment::NONE,
@@ -192,9 +195,12 @@ impl<P: Capacities> State<P> {
         self.wake_runner();
     }
 
-    /// Tells whether everything was sent and answered.
-    fn is_drained(&self) -> bool {
-        self.machine.session.outgoing_len() == 0 && self.queued == 0 && self.sending.is_none() && !self.inflow.is_open()
+    /// Tells whether everything was sent and answered, and is on record.
+    fn is_drained(&mut self) -> bool {
+        let session = &self.machine.session;
+        let recorded = self.unwritten.get().is_none() && !session.has_pending_record();
+        let idle = session.outgoing_len() == 0 && self.queued == 0 && self.sending.is_none() && !self.inflow.is_open();
+        recorded && idle && !self.has_unsettled()
     }
 
     /// Tells those who wait what became of their commands.

@@ -311,12 +311,16 @@ impl<P: Capacities> State<P> {
 
     /// Acknowledges what everybody has taken and another record was in the way of.
     pub(crate) fn settle_all(&mut self) {
-        let over = |entry: &Entry| entry.readers == 0 && !entry.unclaimed && entry.record.is_none();
-        while let Some((index, ..)) = self.inbox.parts().find(over) {
+        while let Some((index, ..)) = self.inbox.parts().find(is_over) {
             if !self.settle(index) {
                 return;
             }
         }
+    }
+
+    /// Tells whether there is something that everybody has taken and that is not acknowledged.
+    pub(super) fn has_unsettled(&mut self) -> bool {
+        self.inbox.parts().find(is_over).is_some()
     }
 
     /// Gives up messages that nobody has subscribed to in time; those from records wait for ever.
@@ -342,6 +346,10 @@ const fn bytes_of(input: &Input<'_>) -> usize {
             bytes.len()
         }
     }
+}
+
+const fn is_over(entry: &Entry) -> bool {
+    entry.readers == 0 && !entry.unclaimed && entry.record.is_none()
 }
 
 #[inline(never)]

@@ -15,6 +15,7 @@ mod flash;
 mod leaving;
 mod messages;
 mod requests;
+mod restarting;
 mod sharing;
 mod sources;
 mod store;
