@@ -23,13 +23,18 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     pub(crate) fn new(broker: &Mosquitto, version: &str, filter: &str) -> Self {
-        Self::with(url(broker, version).parse().unwrap(), filter)
+        Self::at(&url(broker, version), filter)
     }
 
     /// One who misses nothing while the broker is away.
     pub(crate) fn lasting(broker: &Mosquitto, version: &str, filter: &str) -> Self {
         let options: Options = url(broker, version).parse().unwrap();
         Self::with(options.client_identifier("watcher").keep_session(), filter)
+    }
+
+    /// At the broker of this address.
+    pub(crate) fn at(url: &str, filter: &str) -> Self {
+        Self::with(url.parse().unwrap(), filter)
     }
 
     fn with(options: Options, filter: &str) -> Self {
