@@ -2,6 +2,7 @@
 
 use core::cell::RefCell;
 use core::fmt;
+use core::task::Waker;
 
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
@@ -104,6 +105,8 @@ pub trait Capacities: 'static {
     type Inbox: Messages;
     /// Answers that wait for their owners.
     type Receipts: AsMut<[Receipt]>;
+    /// Tasks that wait for a message.
+    type Readers: AsMut<[Option<Waker>]>;
     /// Messages at QoS 0 on their way out.
     type Queue: AsMut<[u8]>;
     /// All of it, empty.
@@ -118,6 +121,8 @@ pub trait Capacities: 'static {
     #[doc(hidden)]
     const RECEIPTS: Self::Receipts;
     #[doc(hidden)]
+    const READERS: Self::Readers;
+    #[doc(hidden)]
     const QUEUE: Self::Queue;
 }
 
@@ -130,6 +135,9 @@ pub trait Capacities: 'static {
 /// * `QUEUE`: bytes of messages at QoS 0 on their way out, heads included;
 /// * `FILTERS`: subscriptions, 32 at the most;
 /// * `FILTER`: bytes of the longest filter.
+///
+/// Each subscriber's task waits by itself. Tasks that wait for anything else, a place or an answer, are woken together, and beyond eight of
+/// them by each other, which keeps the processor awake.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sizes<
@@ -157,6 +165,7 @@ impl<
     type Routes = Routes<FILTERS, FILTER>;
     type Inbox = Inbox<IN, INBOX>;
     type Receipts = [Receipt; OUT];
+    type Readers = [Option<Waker>; FILTERS];
     type Queue = [u8; QUEUE];
     const STORAGE: Self::Storage = ArrayStorage::new();
     #[cfg(feature = "alias")]
@@ -166,6 +175,7 @@ impl<
     const ROUTES: Self::Routes = Routes::NEW;
     const INBOX: Self::Inbox = Inbox::NEW;
     const RECEIPTS: Self::Receipts = [Receipt::Free; OUT];
+    const READERS: Self::Readers = [const { None }; FILTERS];
     const QUEUE: Self::Queue = [0; QUEUE];
 }
 

@@ -73,6 +73,7 @@ pub(crate) struct State<P: Capacities> {
     shutdown: Moment,
     pub(crate) statistics: Statistics,
     runner: WakerRegistration,
+    readers: P::Readers,
     waiting: MultiWakerRegistration<8>,
 }
 
@@ -143,6 +144,7 @@ impl<P: Capacities> State<P> {
             shutdown: Moment::NONE,
             statistics: Statistics { received: 0, unrouted: 0, dropped: 0, skipped: 0, connections: 0 },
             runner: WakerRegistration::new(),
+            readers: P::READERS,
             waiting: MultiWakerRegistration::new(),
         }
     }
@@ -150,6 +152,7 @@ impl<P: Capacities> State<P> {
     /// Handles that wait look again: for room, an answer, a message, the status.
     pub(crate) fn wake_handles(&mut self) {
         self.waiting.wake();
+        wake_readers(self.readers.as_mut());
     }
 
     fn set_status(&mut self, status: Status) {
@@ -160,6 +163,17 @@ impl<P: Capacities> State<P> {
     /// A handle is woken when something has changed.
     pub(crate) fn wait<T>(&mut self, waker: &Waker) -> Poll<T> {
         self.waiting.register(waker);
+        Poll::Pending
+    }
+
+    /// As [`wait`](Self::wait), for the one who reads here.
+    pub(crate) fn wait_as_reader<T>(&mut self, route: u8, waker: &Waker) -> Poll<T> {
+        if let Some(place) = self.readers.as_mut().get_mut(usize::from(route)) {
+            match place {
+                Some(known) => known.clone_from(waker),
+                None => *place = Some(waker.clone()),
+            }
+        }
         Poll::Pending
     }
 
@@ -225,4 +239,8 @@ impl<P: Capacities> State<P> {
         self.resolve_outcomes();
         self.wake_handles();
     }
+}
+
+fn wake_readers(readers: &mut [Option<Waker>]) {
+    readers.iter_mut().filter_map(Option::take).for_each(Waker::wake);
 }

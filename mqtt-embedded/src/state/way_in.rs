@@ -226,7 +226,7 @@ impl<P: Capacities> State<P> {
             if self.is_closed() || self.machine.subscriptions.is_lost(route) {
                 return Poll::Ready(None);
             }
-            return self.wait(cx.waker());
+            return self.wait_as_reader(route, cx.waker());
         };
         // Another message begins before the last part of this one came.
         if in_parts && !entry.head.kind.is_part() {

@@ -7,7 +7,7 @@ use mqtt_core::{
     UnsubscribeRequest, UsageError, move_to_front, put,
 };
 
-use super::State;
+use super::{State, wake_readers};
 use crate::error::Failure;
 use crate::resources::Capacities;
 use crate::routes::{Request, RouteList as _, bit};
@@ -148,7 +148,7 @@ impl<P: Capacities> State<P> {
             return;
         }
         let Machine { connection, session, subscriptions } = &mut self.machine;
-        let waiting = &mut self.waiting;
+        let (waiting, readers) = (&mut self.waiting, self.readers.as_mut());
         while self.unwanted != 0 {
             let index = self.unwanted.trailing_zeros() as u8;
             if let Some(subscription) = subscriptions.subscription(index) {
@@ -169,6 +169,7 @@ impl<P: Capacities> State<P> {
                 Err(UsageError::RecordPending) => return,
                 Err(error) => {
                     waiting.wake();
+                    wake_readers(readers);
                     Request::Answered(Err(Outcome::Refused(error)))
                 }
             };

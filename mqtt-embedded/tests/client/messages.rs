@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 
-use mqtt_embedded::mqtt_core::{AckKind, Delivery, Packet, PacketIdentifier, Properties, Property, Publish, TopicName};
-use mqtt_embedded::{ConnectOptions, Error, Options, ProtocolVersion, QoS};
+use mqtt_embedded::mqtt_core::{
+    AckKind, Connack, Delivery, Packet, PacketIdentifier, Properties, Property, Publish, TopicName,
+};
+use mqtt_embedded::{Clock as _, ConnectOptions, Error, Options, ProtocolVersion, QoS, ReasonCode, Status};
 
 use crate::support::{Answer, Server, Small, Time, VERSIONS, Wire, options, play, play_in};
 
@@ -299,4 +301,26 @@ fn a_payload_in_parts_at_qos_0_that_is_not_read_in_time_is_cut_off_and_counted()
             assert_eq!((client.statistics().dropped, client.statistics().connections), (1, 1));
         });
     }
+}
+
+#[test]
+fn a_reader_whose_filter_the_server_cannot_take_is_told() {
+    let (wire, resources) = (Wire::default(), Small::new(Time::default()));
+    let client = resources.client();
+    let server = async {
+        let mut server = Server::connecting(&wire, ProtocolVersion::V5_0).await;
+        let properties = Properties::new(&[Property::WildcardSubscriptionAvailable(0)]);
+        let connack = Connack { session_present: false, reason_code: ReasonCode::SUCCESS, properties };
+        server.send(&Packet::Connack(connack)).await;
+        server.serve(|_| Answer::Acknowledge).await;
+    };
+    play(&resources, options(ProtocolVersion::V5_0), &wire, server, async {
+        client.wait_for(|status| matches!(status, Status::Connected { .. })).await;
+        resources.clock().sleep(1_000).await;
+        let mut messages = client.subscribe("a/#", QoS::AtMostOnce).unwrap();
+        let mut buffer = [0; 64];
+        let told = resources.clock().timeout(10_000, messages.next(&mut buffer)).await;
+        assert!(matches!(told, Some(None)), "{told:?}");
+        assert!(resources.clock().now().as_millis() < 2_000, "at once");
+    });
 }

@@ -1,6 +1,6 @@
 //! Handles in many hands: other threads, which stand for other executors; other clients; and no more room than for one of each.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
@@ -213,4 +213,42 @@ fn requests_sources_and_refusals_work_with_every_capacity_1() {
         });
         assert_eq!(*sizes.borrow(), [1, 300].repeat(5), "{version:?}");
     }
+}
+
+#[test]
+fn as_many_tasks_as_there_are_filters_wait_without_waking_each_other() {
+    type Many = Sizes<4, 512, 4, 512, 128, 32, 16>;
+    let (wire, time) = (Wire::default(), Time::default());
+    let resources = Resources::<NoopRawMutex, Time, Many>::new(time.clone());
+    let (client, polls) = (resources.client(), Cell::new(0_u32));
+    let mut connector = wire.clone();
+    let mut world = World::new(&time);
+    world.spawn(async {
+        let (mut receive, mut transmit) = ([0; 256], [0; 256]);
+        let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+        let _ = runner.run(&mut connector, &options(ProtocolVersion::V5_0), &mut Dice).await;
+    });
+    world.spawn(async {
+        Server::accept(&wire, ProtocolVersion::V5_0, false).await.serve(|_| Answer::Acknowledge).await;
+    });
+    for number in 0..32 {
+        let polls = &polls;
+        world.spawn(async move {
+            let mut reader = client.subscribe(&format!("t/{number}"), QoS::AtLeastOnce).unwrap();
+            let mut buffer = [0; 64];
+            let mut next = pin!(reader.next(&mut buffer));
+            std::future::poll_fn(|cx| {
+                polls.set(polls.get() + 1);
+                assert!(polls.get() < 100_000, "they wake each other");
+                next.as_mut().poll(cx).map(drop)
+            })
+            .await;
+        });
+    }
+    world.run(async {
+        time.sleep(5_000).await;
+        let before = polls.get();
+        time.sleep(10_000).await;
+        assert_eq!(polls.get(), before, "nothing has happened");
+    });
 }
