@@ -103,15 +103,21 @@ const OUTGOING: u16 = 0x100;
 const RECEIVED: u16 = 0x200;
 const MARK: u16 = 0x300;
 
+/// Between one kind of keys and the next.
+const PLACES: usize = 0x100;
+
 /// A number is in front of each record.
 const NUMBER: usize = size_of::<u32>();
 
 impl<F: NorFlash, const OUT: usize, const IN: usize, const RECORD: usize> FlashStore<F, OUT, IN, RECORD> {
     /// A store in this part of the flash: at least two pages, and all items must fit into one page less than there are.
     ///
-    /// `None`: the range is no such part.
+    /// `None`: the range is no such part, or `OUT` or `IN` is more than 256.
     #[must_use]
     pub fn new(flash: F, range: Range<u32>) -> Option<Self> {
+        if OUT > PLACES || IN > PLACES {
+            return None;
+        }
         Some(Self {
             map: Map::new(flash, MapConfig::try_new(range).ok()?, Cache::new_uncached()),
             buffer: [0; RECORD],

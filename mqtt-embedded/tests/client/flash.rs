@@ -311,3 +311,10 @@ fn power_that_is_cut_again_and_again_loses_nothing() {
         check(ProtocolVersion::V5_0, &memory.borrow(), &app.borrow(), lives);
     }
 }
+
+#[test]
+fn more_places_than_there_are_keys_are_refused() {
+    assert!(FlashStore::<_, 256, 256, 64>::new(Flash::new(), Flash::range()).is_some());
+    assert!(FlashStore::<_, 257, 8, 64>::new(Flash::new(), Flash::range()).is_none());
+    assert!(FlashStore::<_, 8, 257, 64>::new(Flash::new(), Flash::range()).is_none());
+}
