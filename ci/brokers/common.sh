@@ -95,5 +95,13 @@ start() {
 
 # As `start`, root/run.sh in there. It has namespaces of its own: what it starts and mounts goes with it.
 start_in_root() {
-  start "$1" unshare -r --mount --pid --fork --kill-child chroot "$PWD/root" /bin/sh /run.sh
+  start "$1" contain unshare -r --mount --pid --fork --kill-child chroot "$PWD/root" /bin/sh /run.sh
+}
+
+# Runs a command that SIGTERM does not end, until SIGTERM.
+contain() {
+  "$@" &
+  local child=$!
+  trap 'kill -KILL "$child"' TERM
+  wait "$child" || true
 }
