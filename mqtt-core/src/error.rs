@@ -40,8 +40,8 @@ pub enum DecodeError {
     TopicMissing,
     /// A Topic Filter has a misplaced wildcard, is empty, or is a broken shared subscription.
     InvalidTopicFilter,
-    /// No property has this number.
-    UnknownProperty(u32),
+    /// No property has this number; a larger one is told as 65,535.
+    UnknownProperty(u16),
     /// The packet may not carry this property, 5.0 §2.2.2.2.
     PropertyNotAllowed(PropertyIdentifier),
     /// The property may stand only once.
@@ -72,11 +72,8 @@ pub enum DecodeError {
     NoLocalOnShared,
     /// This side does not send such a packet.
     PacketNotAllowed(PacketType),
-    /// The packet does not fit where it must fit.
-    PacketTooLarge {
-        /// Bytes of the whole packet.
-        needed: u32,
-    },
+    /// The packet does not fit where it must fit; [`Framing::packet_len`](crate::Framing::packet_len) tells its bytes.
+    PacketTooLarge,
 }
 
 impl DecodeError {
@@ -96,7 +93,7 @@ impl DecodeError {
             | Self::PacketNotAllowed(_) => ReasonCode::PROTOCOL_ERROR,
             Self::PropertyValue(PropertyIdentifier::TopicAlias) => ReasonCode::TOPIC_ALIAS_INVALID, // §3.3.2.3.4
             Self::PropertyValue(_) => ReasonCode::PROTOCOL_ERROR,
-            Self::PacketTooLarge { .. } => ReasonCode::PACKET_TOO_LARGE, // §3.1.2.11.4
+            Self::PacketTooLarge => ReasonCode::PACKET_TOO_LARGE, // §3.1.2.11.4
             Self::InvalidTopicName => ReasonCode::TOPIC_NAME_INVALID,
             Self::ClientIdentifierEmpty => ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, // 3.1.1: [MQTT-3.1.3-8]
             Self::UnsupportedProtocolVersion(_) => ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
@@ -136,7 +133,7 @@ impl fmt::Display for DecodeError {
             Self::InvalidSubscriptionOptions => "subscription options have a QoS or retain handling of 3",
             Self::NoLocalOnShared => "no local is set for a shared subscription",
             Self::PacketNotAllowed(packet) => return write!(f, "this side does not send {packet}"),
-            Self::PacketTooLarge { needed } => return write!(f, "packet of {needed} bytes is too large"),
+            Self::PacketTooLarge => "packet is too large",
         })
     }
 }
@@ -260,7 +257,7 @@ mod tests {
             (E::InvalidSubscriptionOptions, PROTOCOL),
             (E::NoLocalOnShared, PROTOCOL),
             (E::PacketNotAllowed(PacketType::Connect), PROTOCOL),
-            (E::PacketTooLarge { needed: 9 }, ReasonCode::PACKET_TOO_LARGE),
+            (E::PacketTooLarge, ReasonCode::PACKET_TOO_LARGE),
         ]
     };
 

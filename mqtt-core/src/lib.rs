@@ -46,8 +46,8 @@
 //!
 //! # Features
 //!
-//! `v5`, `v3` (3.1.1 and 3.1), `qos2`, `streaming` and `alias` are on by default; without one, its code is not in the image and
-//! what needs it is a typed error. `defmt` and `log` are off by default.
+//! `v5`, `v3` (3.1.1 and 3.1), `qos2`, `streaming`, `alias` and `auth` (enhanced authentication) are on by default; without one,
+//! its code is not in the image and what needs it is a typed error. `defmt` and `log` are off by default.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

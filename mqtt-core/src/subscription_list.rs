@@ -1,6 +1,6 @@
 //! The subscriptions to renew when the Server has lost the session.
 
-use crate::codec::bytes::{close_gap, put};
+use crate::codec::bytes::put;
 use crate::packet::{Subscription, SubscriptionOptions};
 use crate::types::{PacketIdentifier, ReasonCode, TopicFilter};
 
@@ -23,6 +23,9 @@ pub enum Renewal {
 ///
 /// [`NoSubscriptions`] renews nothing; [`ArraySubscriptions`] is the one without allocation.
 pub trait SubscriptionList {
+    /// Whether anything is ever kept; where nothing is, nothing needs to be read for it.
+    const KEEPS: bool = true;
+
     /// How many there are.
     fn len(&self) -> usize;
 
@@ -56,6 +59,8 @@ pub trait SubscriptionList {
 pub struct NoSubscriptions;
 
 impl SubscriptionList for NoSubscriptions {
+    const KEEPS: bool = false;
+
     fn len(&self) -> usize {
         0
     }
@@ -175,7 +180,17 @@ impl<const N: usize, const LEN: usize> SubscriptionList for ArraySubscriptions<N
     /// Keeps the order of the others.
     fn remove(&mut self, filter: TopicFilter<'_>) {
         let Some(index) = self.position(filter) else { return };
-        close_gap(self.entries.get_mut(index..self.len).unwrap_or_default());
+        for gap in index..self.len {
+            let Some((before, behind)) = self.entries.split_at_mut_checked(gap.saturating_add(1)) else { break };
+            if let (Some(to), Some(from)) = (before.last_mut(), behind.first()) {
+                // A part at a time: the whole is copied by a call of `memcpy`, which a small image has no other use for.
+                put(&mut to.filter, &from.filter);
+                to.filter_len = from.filter_len;
+                to.options = from.options;
+                to.subscription_identifier = from.subscription_identifier;
+                to.renewal = from.renewal;
+            }
+        }
         self.len = self.len.saturating_sub(1);
     }
 }

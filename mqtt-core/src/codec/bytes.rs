@@ -10,43 +10,38 @@ use core::ops::Range;
 #[cfg_attr(target_os = "none", inline(never))] // one copy of it in an image
 pub fn put<'b>(to: &'b mut [u8], from: &[u8]) -> Option<&'b mut [u8]> {
     let (head, rest) = to.split_at_mut_checked(from.len())?;
-    copy(head, from);
+    if cfg!(target_os = "none") {
+        copy_words(head, from)
+    } else {
+        copy(head, from)
+    }
     Some(rest)
 }
 
-/// Copies what has one length in both. `copy_from_slice` keeps its panic where it is not inlined, and a loop over bytes is
-/// slow: parts of a fixed length are a few instructions each, and the last one may overlap the one before.
+/// For bare metal, where the wrapper of `copy_from_slice` keeps its panic: a loop that is small, and by words fast enough.
+#[inline]
+fn copy_words(to: &mut [u8], from: &[u8]) {
+    let (mut to, mut from) = (to, from);
+    while let Some((word, rest)) = from.split_first_chunk::<WORD>() {
+        let Some((place, behind)) = to.split_first_chunk_mut() else { return };
+        *place = *word;
+        (to, from) = (behind, rest);
+    }
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+}
+
+const WORD: usize = size_of::<u32>();
+
+/// For a host. A loop over bytes is slow: parts of a fixed length are a few instructions each, and the last one may overlap the
+/// one before. What is long the C library copies fastest.
 #[inline]
 fn copy(to: &mut [u8], from: &[u8]) {
     match from.len() {
-        32.. => copy_long(to, from),
+        32.. if to.len() == from.len() => to.copy_from_slice(from),
         16.. => copy_ends::<16>(to, from),
         8.. => copy_ends::<8>(to, from),
         4.. => copy_ends::<4>(to, from),
         _ => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
-    }
-}
-
-/// On a host the C library's copy is the fastest there is. On bare metal its wrapper keeps a panic where it is not inlined.
-#[inline]
-fn copy_long(to: &mut [u8], from: &[u8]) {
-    if cfg!(target_os = "none") {
-        copy_parts(to, from);
-    } else if to.len() == from.len() {
-        to.copy_from_slice(from);
-    }
-}
-
-/// A loop over bytes stays one at opt-level z: by 32 bytes a kilobyte takes an eighth of the time.
-#[inline]
-fn copy_parts(to: &mut [u8], from: &[u8]) {
-    copy_ends::<32>(to, from);
-    let (mut to, mut from) = (to, from);
-    while let (Some((part, behind)), Some((place, rest))) =
-        (from.split_first_chunk::<32>(), to.split_first_chunk_mut::<32>())
-    {
-        *place = *part;
-        (to, from) = (rest, behind);
     }
 }
 
@@ -68,15 +63,22 @@ fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
 /// For adapters: unlike `copy_within` it has no panic for an optimiser to keep.
 #[inline(never)] // the one place of `copy_within`, so that all of it is inlined here, where the panic is ruled out
 pub fn move_to_front(bytes: &mut [u8], part: Range<usize>) {
-    if part.start <= part.end && part.end <= bytes.len() {
+    if part.start > part.end || part.end > bytes.len() {
+        return;
+    }
+    if !cfg!(target_os = "none") {
         bytes.copy_within(part, 0);
+    } else if let Some(bytes) = bytes.get_mut(..part.end) {
+        // `copy_within` is `memmove`, which also knows the other direction: 600 bytes of flash.
+        move_up(bytes, part.start);
     }
 }
 
-/// Takes the first element out: the others move up, the last stands twice. For a few elements.
-pub(crate) fn close_gap<T: Copy>(elements: &mut [T]) {
+/// Takes the first elements out: the others move up, the last ones stand twice.
+#[inline]
+pub(crate) fn move_up<T: Copy>(elements: &mut [T], by: usize) {
     let cells = Cell::from_mut(elements).as_slice_of_cells();
-    for (to, from) in cells.iter().zip(cells.iter().skip(1)) {
+    for (to, from) in cells.iter().zip(cells.iter().skip(by)) {
         to.set(from.get());
     }
 }

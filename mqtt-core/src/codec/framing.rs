@@ -75,7 +75,7 @@ impl Framing {
         // What a larger buffer would hold beyond the capacity changes nothing.
         let visible = buffered.get(..capacity).unwrap_or(buffered);
         let Some(header) = FixedHeader::decode(visible)? else {
-            return need_more(visible, capacity, capacity.saturating_add(1) as u32);
+            return need_more(visible, capacity);
         };
         let needed = header.packet_len();
         if needed as usize > capacity {
@@ -102,14 +102,14 @@ impl Framing {
     ) -> Result<Option<(Input<'a>, usize)>, DecodeError> {
         let needed = header.packet_len();
         if !matches!(header.packet_type, PacketType::Publish) {
-            return Err(DecodeError::PacketTooLarge { needed });
+            return Err(DecodeError::PacketTooLarge);
         }
         let Some(head_len) = self.head_len(header, visible)? else {
-            return need_more(visible, capacity, needed);
+            return need_more(visible, capacity);
         };
         let payload_len = (needed as usize).checked_sub(head_len).ok_or(DecodeError::UnexpectedEnd)?;
         let Some(head) = visible.get(..head_len) else {
-            return if head_len > capacity { Err(DecodeError::PacketTooLarge { needed }) } else { Ok(None) };
+            return if head_len > capacity { Err(DecodeError::PacketTooLarge) } else { Ok(None) };
         };
         self.payload_left = payload_len as u32;
         Ok(Some((Input::PublishHead { head, payload_len: payload_len as u32 }, head_len)))
@@ -148,12 +148,8 @@ impl Framing {
 }
 
 /// More bytes are needed, if they will fit.
-const fn need_more<'a>(
-    visible: &[u8],
-    capacity: usize,
-    needed: u32,
-) -> Result<Option<(Input<'a>, usize)>, DecodeError> {
-    if visible.len() < capacity { Ok(None) } else { Err(DecodeError::PacketTooLarge { needed }) }
+const fn need_more<'a>(visible: &[u8], capacity: usize) -> Result<Option<(Input<'a>, usize)>, DecodeError> {
+    if visible.len() < capacity { Ok(None) } else { Err(DecodeError::PacketTooLarge) }
 }
 
 /// Framing over a lent buffer.

@@ -1,12 +1,12 @@
 //! What the application asks for.
 
-use super::transmit::{Outgoing, Transmit, TransmitPayload};
+use super::transmit::{Outgoing, Transmit, TransmitPayload, request_len};
 use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
+use crate::codec::variable_byte_integer;
+use crate::codec::writer::{Measure, Writer, packet_len};
 use crate::error::EncodeError;
 use crate::maybe::Maybe;
-use crate::packet::{
-    Delivery, Disconnect, PacketType, Publish, Sender, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
-};
+use crate::packet::{Delivery, Disconnect, PacketType, Sender, Subscriptions, TopicFilters};
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::request::{Body, Payload, PublishRequest, SubscribeRequest, TopicAliasUse, UnsubscribeRequest};
 use crate::session::{Acknowledgement, RecordTicket, Session, Stage, Storage, stored};
@@ -112,22 +112,23 @@ impl<A: Aliases> Connection<A> {
 
     /// The size with the full topic, as after a reconnect.
     fn check_publish_size(&self, request: &PublishRequest<'_>, payload_len: usize) -> Result<(), UsageError> {
-        let packet_identifier = PacketIdentifier::MAX;
-        let publish = Publish {
-            topic: Some(request.topic),
-            delivery: Delivery::AtLeastOnce { packet_identifier, dup: false },
-            retain: request.retain,
-            properties: request.properties,
-            payload: &[],
-        };
+        let connected = self.is_connected();
+        let v5 = self.version.is_v5();
+        if connected && !v5 && !request.properties.is_empty() {
+            return Err(EncodeError::NotInVersion.into());
+        }
         let payload_len = u32::try_from(payload_len).map_err(|_| EncodeError::PacketTooLarge)?;
-        let needed = match publish.len_with_payload(self.version, Sender::Client, payload_len) {
+        let mut measure = Measure::default();
+        measure.binary(request.topic.as_str().as_bytes());
+        measure.add(2); // Packet Identifier
+        if v5 || !connected {
+            let expiry: &[u8] = if request.message_expiry_interval.is_some() { &[0; 5] } else { &[] };
             // Not connected: which version it will be is not known yet.
-            Err(EncodeError::NotInVersion) if !self.is_connected() => return Ok(()),
-            needed => needed?,
-        };
-        let expiry = if request.message_expiry_interval.is_some() && self.version.is_v5() { 5 } else { 0 };
-        if self.is_connected() { self.limits.check_size(needed.saturating_add(expiry)) } else { Ok(()) }
+            request.properties.measure_with(stored::LARGEST_VERSION, stored::PUBLISH, expiry, &mut measure);
+        }
+        measure.payload(payload_len);
+        let needed = packet_len(measure.remaining_length()?);
+        if connected { self.limits.check_size(needed) } else { Ok(()) }
     }
 
     /// Asks for subscriptions. The SUBSCRIBE is kept until it is answered, and sent again on the next connection if need be.
@@ -154,18 +155,32 @@ impl<A: Aliases> Connection<A> {
         if !subscriptions.has_room(wanted, longest) {
             return Err(UsageError::SubscriptionsFull);
         }
-        let mut scratch = [0; 16];
-        let own = [Property::SubscriptionIdentifier(request.subscription_identifier.unwrap_or(1))];
-        let own = if request.subscription_identifier.is_some() { own.as_slice() } else { &[] };
-        let properties = Properties::new(request.properties).joined(own, stored::SUBSCRIBE, &mut scratch);
-        let id = session.vacant_identifier().ok_or(UsageError::InFlightFull)?;
         if self.is_connected() {
             self.limits.check_subscribe(filters, request.subscription_identifier.is_some())?;
-            let subscribe = Subscribe { packet_identifier: id, properties, filters };
-            self.limits.check_size(subscribe.encoded_len(self.version, Sender::Client)?)?;
         }
-        stored::store_subscribe(&mut session.storage, id, properties, filters)?;
-        session.accept_request(id, Stage::Subscribe { filters: count })?;
+        let mut own = [0; 5];
+        let own = subscription_identifier(request.subscription_identifier, &mut own)?;
+        let properties = Properties::with_encoded(own, request.properties);
+        let request = stored::Request { properties, filters: stored::Filters::Subscribe(filters) };
+        self.accept_request(session, &request, Stage::Subscribe { filters: count })
+    }
+
+    fn accept_request<S: Storage>(
+        &self,
+        session: &mut Session<S>,
+        request: &stored::Request<'_>,
+        stage: Stage,
+    ) -> Result<PacketIdentifier, UsageError> {
+        let id = session.vacant_identifier().ok_or(UsageError::InFlightFull)?;
+        let connected = self.is_connected();
+        let measured = request.measure(connected.then_some(self.version))?;
+        if connected {
+            // Without the length of properties in 3.1.1, which has none.
+            let body_len = measured.1.saturating_sub(usize::from(!self.version.is_v5()));
+            self.limits.check_size(packet_len(request_len(body_len)?))?;
+        }
+        request.store(&mut session.storage, id, measured)?;
+        session.accept_request(id, stage)?;
         Ok(id)
     }
 
@@ -184,14 +199,8 @@ impl<A: Aliases> Connection<A> {
         let filters = TopicFilters::new(request.filters);
         let count = u16::try_from(request.filters.len()).map_err(|_| EncodeError::FieldTooLong)?;
         let properties = Properties::new(request.properties);
-        let id = session.vacant_identifier().ok_or(UsageError::InFlightFull)?;
-        if self.is_connected() {
-            let unsubscribe = Unsubscribe { packet_identifier: id, properties, filters };
-            self.limits.check_size(unsubscribe.encoded_len(self.version, Sender::Client)?)?;
-        }
-        stored::store_unsubscribe(&mut session.storage, id, properties, filters)?;
-        session.accept_request(id, Stage::Unsubscribe { filters: count })?;
-        Ok(id)
+        let request = stored::Request { properties, filters: stored::Filters::Unsubscribe(filters) };
+        self.accept_request(session, &request, Stage::Unsubscribe { filters: count })
     }
 
     /// Acknowledges a received message, or refuses it with a failing Reason Code (5.0). It is sent in its turn.
@@ -257,15 +266,12 @@ impl<A: Aliases> Connection<A> {
             return Err(UsageError::ConnectionClosed(error));
         }
         let properties = Properties::new(properties);
-        let expiry = properties.iter().find_map(|property| match property {
-            Property::SessionExpiryInterval(seconds) => Some(seconds),
-            _ => None,
-        });
+        let expiry = properties.find(PropertyIdentifier::SessionExpiryInterval).map(|expiry| expiry.number);
         let lengthens = self.ours.session_expiry_interval == 0 && expiry.is_some_and(|seconds| seconds != 0);
         if lengthens && !matches!(self.phase, Phase::New) {
             return Err(EncodeError::PropertyValue(PropertyIdentifier::SessionExpiryInterval).into());
         }
-        let disconnect = Disconnect { reason_code, properties };
+        let mut disconnect = Disconnect { reason_code, properties };
         let len = match self.phase {
             Phase::New => 0,
             Phase::Connecting if !self.version.is_v5() => 0,
@@ -279,7 +285,7 @@ impl<A: Aliases> Connection<A> {
         }
         self.failure = Maybe::Some(ConnectionError::Closed);
         self.phase = Phase::Closed;
-        self.progress.give_out(len as u64);
+        self.progress.give_out(len);
         Ok(len)
     }
 
@@ -296,4 +302,17 @@ impl<A: Aliases> Connection<A> {
         session.fail_record(ticket, self.version.is_v5());
         Ok(())
     }
+}
+
+/// A Subscription Identifier as a property, encoded.
+fn subscription_identifier(identifier: Option<u32>, out: &mut [u8; 5]) -> Result<&[u8], EncodeError> {
+    let Some(identifier) = identifier else { return Ok(&[]) };
+    if identifier == 0 || identifier > variable_byte_integer::MAX {
+        return Err(EncodeError::PropertyValue(PropertyIdentifier::SubscriptionIdentifier));
+    }
+    let mut writer = Writer::over(out);
+    writer.u8(PropertyIdentifier::SubscriptionIdentifier as u8);
+    writer.variable_byte_integer(identifier);
+    let len = 5_usize.saturating_sub(writer.room());
+    Ok(out.get(..len).unwrap_or_default())
 }

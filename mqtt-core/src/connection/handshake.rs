@@ -1,12 +1,15 @@
 //! CONNECT and CONNACK, §3.1 and §3.2, and enhanced authentication, §4.12.
 
 use super::event::{Connected, Event};
+use super::receive::ReceiveError;
 use super::{Aliases, Connection, ConnectionError, Ours, Phase, ProtocolError, ServerLimits, UsageError};
+use crate::codec::reader::Reader;
+use crate::codec::writer::Writer;
 use crate::error::EncodeError;
 use crate::maybe::Maybe;
 use crate::options::{CleanStart, ConnectOptions};
-use crate::packet::{Auth, Connack, Connect, PacketType, Sender};
-use crate::property::{Properties, Property, PropertyIdentifier, Scope};
+use crate::packet::{Auth, Connack, ConnectParts, PacketType, Sender};
+use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::session::{Session, Storage, Table};
 use crate::subscription_list::{Renewal, SubscriptionList};
 use crate::time::{Deadline, Instant};
@@ -30,27 +33,29 @@ impl Authentication {
     pub(super) const NONE: Self = Self { method: None, challenged: false, renewing: false };
 
     fn of(properties: Properties<'_>) -> Self {
+        if !cfg!(feature = "auth") {
+            return Self::NONE;
+        }
         Self { method: method(properties).map(fingerprint), ..Self::NONE }
     }
 
     /// Every AUTH and a successful CONNACK name the method of CONNECT [MQTT-4.12.0-5].
     fn check(&self, properties: Properties<'_>) -> Result<(), ProtocolError> {
-        if method(properties).map(fingerprint) == self.method {
-            Ok(())
+        let same = if cfg!(feature = "auth") {
+            method(properties).map(fingerprint) == self.method
         } else {
-            Err(ProtocolError::AuthenticationMethod)
-        }
+            !properties.has(PropertyIdentifier::AuthenticationMethod)
+        };
+        if same { Ok(()) } else { Err(ProtocolError::AuthenticationMethod) }
     }
 }
 
 fn method(properties: Properties<'_>) -> Option<&str> {
-    properties.iter().find_map(|property| match property {
-        Property::AuthenticationMethod(method) => Some(method),
-        _ => None,
-    })
+    properties.find(PropertyIdentifier::AuthenticationMethod).map(|method| method.text())
 }
 
-const CONNECT: Scope = Scope::Packet(PacketType::Connect, Sender::Client);
+/// The most bytes of the properties of CONNECT that the machine acts upon.
+const FIXED_LEN: usize = 20;
 
 /// FNV-1a.
 fn fingerprint(text: &str) -> u32 {
@@ -89,7 +94,7 @@ impl<A: Aliases> Connection<A> {
         let receive_maximum = receive_maximum.max(1);
         let mut ours = Ours::new(options, clean_start, receive_maximum);
 
-        let mut fixed = [0; 32];
+        let mut fixed = [0; FIXED_LEN];
         let fixed_len = if v5 { self.write_fixed_properties(options, receive_maximum, &mut fixed)? } else { 0 };
         let client_identifier = if options.client_identifier.is_empty() {
             session.storage.client_identifier()
@@ -97,17 +102,17 @@ impl<A: Aliases> Connection<A> {
             options.client_identifier
         };
         ours.needs_client_identifier = v5 && client_identifier.is_empty();
-        let connect = Connect {
+        let connect = ConnectParts {
             version,
             clean_start,
             keep_alive: options.keep_alive,
             client_identifier,
             properties: Properties::with_encoded(fixed.get(..fixed_len).unwrap_or(&[]), options.properties),
-            will: options.will,
+            will: options.will.as_ref(),
             user_name: options.user_name,
             password: options.password,
         };
-        let len = connect.encode(version, Sender::Client, out)?;
+        let len = connect.encode(Sender::Client, out)?;
         session.begin_connection(options.client_identifier, clean_start, options.republish_exactly_once)?;
 
         self.version = version;
@@ -116,7 +121,7 @@ impl<A: Aliases> Connection<A> {
         self.authentication = Authentication::of(Properties::new(options.properties));
         self.connack_deadline = Deadline::at(now.plus_millis(u64::from(options.connack_timeout)));
         self.phase = Phase::Connecting;
-        self.progress.give_out(len as u64);
+        self.progress.give_out(len);
         Ok(len)
     }
 
@@ -127,38 +132,53 @@ impl<A: Aliases> Connection<A> {
         receive_maximum: u16,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        let session_expiry_interval = options.session_expiry_interval;
+        use PropertyIdentifier as P;
         let topic_alias_maximum = if cfg!(feature = "alias") { self.aliases.incoming_maximum() } else { 0 };
-        let properties = [
-            (session_expiry_interval != 0).then_some(Property::SessionExpiryInterval(session_expiry_interval)),
-            (receive_maximum != u16::MAX).then_some(Property::ReceiveMaximum(receive_maximum)),
-            options.maximum_packet_size.map(Property::MaximumPacketSize),
-            (topic_alias_maximum != 0).then_some(Property::TopicAliasMaximum(topic_alias_maximum)),
-            options.request_response_information.then_some(Property::RequestResponseInformation(1)),
-            (!options.request_problem_information).then_some(Property::RequestProblemInformation(0)),
-        ];
-        let mut written = 0_usize;
-        for property in properties.into_iter().flatten() {
-            let rest = out.get_mut(written..).unwrap_or(&mut []);
-            written = written.saturating_add(Properties::encode_block(&[property], CONNECT, rest)?);
+        if options.maximum_packet_size == Some(0) {
+            return Err(EncodeError::PropertyValue(P::MaximumPacketSize));
         }
-        Ok(written)
+        let mut writer = Writer::over(out);
+        if options.session_expiry_interval != 0 {
+            writer.u8(P::SessionExpiryInterval as u8);
+            writer.u32(options.session_expiry_interval);
+        }
+        if receive_maximum != u16::MAX {
+            writer.u8(P::ReceiveMaximum as u8);
+            writer.u16(receive_maximum);
+        }
+        if let Some(bytes) = options.maximum_packet_size {
+            writer.u8(P::MaximumPacketSize as u8);
+            writer.u32(bytes);
+        }
+        if topic_alias_maximum != 0 {
+            writer.u8(P::TopicAliasMaximum as u8);
+            writer.u16(topic_alias_maximum);
+        }
+        if options.request_response_information {
+            writer.bytes(&[P::RequestResponseInformation as u8, 1]);
+        }
+        if !options.request_problem_information {
+            writer.bytes(&[P::RequestProblemInformation as u8, 0]);
+        }
+        let left = writer.room();
+        Ok(out.len().saturating_sub(left))
     }
 
-    pub(super) fn receive_connack<'a, S: Storage>(
+    pub(super) fn take_connack<'a, S: Storage>(
         &mut self,
         session: &mut Session<S>,
         subscriptions: &mut impl SubscriptionList,
         now: Instant,
-        connack: Connack<'a>,
-    ) -> Result<Event<'a>, ConnectionError> {
+        reader: &mut Reader<'a>,
+    ) -> Result<Option<Event<'a>>, ReceiveError> {
+        let connack = Connack::decode(self.version, reader)?;
         if !matches!(self.phase, Phase::Connecting) {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Connack).into());
         }
         if connack.reason_code.is_failure() {
             self.failure = Maybe::Some(ConnectionError::Refused(connack.reason_code));
             self.phase = Phase::Closed;
-            return Ok(Event::Refused(connack));
+            return Ok(Some(Event::Refused(connack)));
         }
         let assigned = self.check_connack(&connack, session.established)?;
         // A Server of 3.1 does not say; it has the session that it was asked to keep.
@@ -176,7 +196,8 @@ impl<A: Aliases> Connection<A> {
             (false, false) => u32::MAX,
         };
         self.limits = ServerLimits::from_connack(&connack, session_expiry_interval);
-        let keep_alive = server_keep_alive(connack.properties).unwrap_or(self.ours.keep_alive);
+        let keep_alive = connack.properties.find(PropertyIdentifier::ServerKeepAlive);
+        let keep_alive = keep_alive.map_or(self.ours.keep_alive, |seconds| seconds.number as u16);
         self.keep_alive.start(now, keep_alive, self.ours.pingresp_timeout);
         self.authentication.challenged = false;
         self.phase = Phase::Connected;
@@ -191,7 +212,7 @@ impl<A: Aliases> Connection<A> {
         // A session that ends with the connection is not there for the next one.
         session.established = self.limits.session_expiry_interval != 0;
         trace::connected(session_present);
-        Ok(Event::Connected(Connected { session_present, session_lost, properties: connack.properties }))
+        Ok(Some(Event::Connected(Connected { session_present, session_lost, properties: connack.properties })))
     }
 
     /// Checks what CONNACK says against what CONNECT said; returns the Assigned Client Identifier.
@@ -206,27 +227,25 @@ impl<A: Aliases> Connection<A> {
         }
         self.authentication.check(connack.properties)?;
         let mut assigned = None;
-        for property in connack.properties {
-            match property {
-                // One beside that of CONNECT is not asked for, and not used.
-                Property::AssignedClientIdentifier(identifier)
-                    if self.ours.needs_client_identifier && !identifier.is_empty() =>
-                {
-                    assigned = Some(identifier);
-                }
-                Property::ResponseInformation(_) if !self.ours.response_information => {
-                    return Err(ProtocolError::Unrequested(PropertyIdentifier::ResponseInformation));
-                }
-                _ => {}
-            }
+        let information = PropertyIdentifier::ResponseInformation;
+        if !self.ours.response_information && connack.properties.has(information) {
+            return Err(ProtocolError::Unrequested(information));
         }
-        if self.ours.needs_client_identifier && assigned.is_none() {
-            return Err(ProtocolError::AssignedClientIdentifierMissing);
+        // One beside that of CONNECT is not asked for, and not used.
+        if self.ours.needs_client_identifier {
+            let identifier = connack.properties.find(PropertyIdentifier::AssignedClientIdentifier);
+            assigned = identifier.map(|identifier| identifier.text()).filter(|identifier| !identifier.is_empty());
+            if assigned.is_none() {
+                return Err(ProtocolError::AssignedClientIdentifierMissing);
+            }
         }
         Ok(assigned)
     }
 
-    pub(super) fn receive_auth<'a>(&mut self, auth: Auth<'a>) -> Result<Event<'a>, ConnectionError> {
+    #[inline(never)]
+    pub(super) fn take_auth<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<Event<'a>>, ReceiveError> {
+        let auth = Auth::decode(self.version, Sender::Server, reader)?;
+        self.check_diagnostics(auth.properties)?;
         if self.authentication.method.is_none() {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Auth).into());
         }
@@ -242,7 +261,7 @@ impl<A: Aliases> Connection<A> {
             ReasonCode::SUCCESS if renewing => self.authentication.renewing = false,
             _ => return Err(ProtocolError::AuthenticationReason.into()),
         }
-        Ok(Event::Authentication(auth))
+        Ok(Some(Event::Authentication(auth)))
     }
 
     /// Answers an AUTH of the Server, with Reason Code Continue authentication; `properties` name the Authentication Method of
@@ -277,6 +296,9 @@ impl<A: Aliases> Connection<A> {
         properties: &[Property<'_>],
         out: &mut [u8],
     ) -> Result<usize, UsageError> {
+        if !cfg!(feature = "auth") {
+            return Err(UsageError::FeatureAbsent);
+        }
         if let Some(error) = self.failure() {
             return Err(UsageError::ConnectionClosed(error));
         }
@@ -284,9 +306,9 @@ impl<A: Aliases> Connection<A> {
         if self.authentication.method.is_none() || self.authentication.check(properties).is_err() {
             return Err(UsageError::NoAuthentication);
         }
-        let auth = Auth { reason_code, properties };
+        let mut auth = Auth { reason_code, properties };
         let len = auth.encode_within(self.version, Sender::Client, self.limits.maximum_packet_size, out)?;
-        self.progress.give_out(len as u64);
+        self.progress.give_out(len);
         Ok(len)
     }
 }
@@ -297,13 +319,15 @@ fn check_options(options: &ConnectOptions<'_>, established: bool) -> Result<bool
     if !version.is_supported() {
         return Err(UsageError::FeatureAbsent);
     }
-    // What the machine acts upon is said by its own option, or it would not know.
-    let own = options.properties.iter().map(|property| property.identifier()).find(|identifier| {
+    for property in options.properties {
         use PropertyIdentifier as P;
-        !matches!(identifier, P::UserProperty | P::AuthenticationMethod | P::AuthenticationData)
-    });
-    if let Some(own) = own {
-        return Err(EncodeError::PropertyNotAllowed(own).into());
+        match property.identifier() {
+            P::UserProperty => {}
+            P::AuthenticationMethod | P::AuthenticationData if cfg!(feature = "auth") => {}
+            P::AuthenticationMethod | P::AuthenticationData => return Err(UsageError::FeatureAbsent),
+            // What the machine acts upon is said by its own option, or it would not know.
+            own => return Err(EncodeError::PropertyNotAllowed(own).into()),
+        }
     }
     let first = !established;
     if version.is_v5() {
@@ -324,13 +348,6 @@ fn check_options(options: &ConnectOptions<'_>, established: bool) -> Result<bool
         _ => length > 0 || !options.keep_session, // [MQTT-3.1.3-7]
     };
     if valid { Ok(!options.keep_session) } else { Err(UsageError::ClientIdentifier) }
-}
-
-fn server_keep_alive(properties: Properties<'_>) -> Option<u16> {
-    properties.iter().find_map(|property| match property {
-        Property::ServerKeepAlive(seconds) => Some(seconds),
-        _ => None,
-    })
 }
 
 /// The Server has lost the session: all its subscriptions are due. It has resumed it: those it was asked for and did not

@@ -137,31 +137,29 @@ impl KeepAlive {
         if self.interval == 0 {
             return None;
         }
-        let due = if self.ping == Ping::Quiet { Some(self.due_at()) } else { None };
-        match (due, self.dead_at()) {
-            (Some(due), Some(dead)) => Some(due.min(dead)),
-            (due, dead) => due.or(dead),
-        }
+        let at = if self.ping == Ping::Quiet { self.due_at().min(self.dead_at()) } else { self.dead_at() };
+        (at != NEVER).then_some(at)
     }
 
     /// Three quarters of the interval after the latest packet, so that it arrives in time; or one interval after the last sign
     /// of life, so that a link which swallows what is sent is noticed.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn due_at(&self) -> Instant {
-        let interval = u64::from(self.interval);
-        let margin = u64::from(self.interval >> 2);
-        let unsent = self.sent_at.plus_millis(interval.saturating_sub(margin));
-        let unheard = self.heard_at.plus_millis(interval);
-        if self.paused || self.answer_by.is_some() { unsent } else { unsent.min(unheard) }
+        let margin = self.interval >> 2;
+        let unsent = self.sent_at.plus_millis(u64::from(self.interval.saturating_sub(margin)));
+        if self.paused || self.answer_by.is_some() {
+            return unsent;
+        }
+        unsent.min(self.heard_at.plus_millis(u64::from(self.interval)))
     }
 
     /// When the link is dead unless something moves.
-    fn dead_at(&self) -> Option<Instant> {
-        if self.paused {
-            return None;
-        }
-        match (self.ping, self.answer_by) {
-            (_, Some(by)) | (Ping::Due(by) | Ping::Leaving(by), None) => Some(by),
-            (Ping::Quiet | Ping::Asked, None) => None,
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn dead_at(&self) -> Instant {
+        match (self.answer_by, self.ping) {
+            _ if self.paused => NEVER,
+            (Some(by), _) | (None, Ping::Due(by) | Ping::Leaving(by)) => by,
+            (None, Ping::Quiet | Ping::Asked) => NEVER,
         }
     }
 
@@ -174,12 +172,13 @@ impl KeepAlive {
         if self.interval == 0 {
             return false;
         }
-        if self.dead_at().is_some_and(|at| now >= at) {
-            return true;
-        }
-        if self.ping == Ping::Quiet && now >= self.due_at() {
+        let dead = now >= self.dead_at();
+        if !dead && self.ping == Ping::Quiet && now >= self.due_at() {
             self.ping = Ping::Due(self.from(now));
         }
-        false
+        dead
     }
 }
+
+/// No moment that a clock tells.
+const NEVER: Instant = Instant::from_millis(u64::MAX);

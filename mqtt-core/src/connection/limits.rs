@@ -2,7 +2,7 @@
 
 use super::UsageError;
 use crate::packet::{Connack, Subscriptions};
-use crate::property::Property;
+use crate::property::PropertyIdentifier;
 use crate::types::QoS;
 
 /// The limits that CONNACK named, MQTT 5.0 §3.2.2.3; where it named none, and in 3.1.1, those of the standard.
@@ -60,23 +60,19 @@ impl ServerLimits {
 
     pub(crate) fn from_connack(connack: &Connack<'_>, session_expiry_interval: u32) -> Self {
         let mut limits = Self { session_expiry_interval, ..Self::STANDARD };
-        for property in connack.properties {
-            match property {
-                Property::SessionExpiryInterval(seconds) => limits.session_expiry_interval = seconds,
-                Property::ReceiveMaximum(messages) => limits.receive_maximum = messages,
-                Property::MaximumQoS(level) => limits.maximum_qos = QoS::from_u8(level).unwrap_or(QoS::ExactlyOnce),
-                Property::RetainAvailable(available) => limits.retain_available = available != 0,
-                Property::MaximumPacketSize(bytes) => limits.maximum_packet_size = Some(bytes),
-                Property::TopicAliasMaximum(maximum) => limits.topic_alias_maximum = maximum,
-                Property::WildcardSubscriptionAvailable(available) => {
-                    limits.wildcard_subscription_available = available != 0;
-                }
-                Property::SubscriptionIdentifierAvailable(available) => {
-                    limits.subscription_identifier_available = available != 0;
-                }
-                Property::SharedSubscriptionAvailable(available) => {
-                    limits.shared_subscription_available = available != 0;
-                }
+        for property in connack.properties.raw() {
+            use PropertyIdentifier as P;
+            let (number, available) = (property.number, property.number != 0);
+            match property.identifier {
+                P::SessionExpiryInterval => limits.session_expiry_interval = number,
+                P::ReceiveMaximum => limits.receive_maximum = number as u16,
+                P::MaximumQoS => limits.maximum_qos = if available { QoS::AtLeastOnce } else { QoS::AtMostOnce },
+                P::RetainAvailable => limits.retain_available = available,
+                P::MaximumPacketSize => limits.maximum_packet_size = Some(number),
+                P::TopicAliasMaximum => limits.topic_alias_maximum = number as u16,
+                P::WildcardSubscriptionAvailable => limits.wildcard_subscription_available = available,
+                P::SubscriptionIdentifierAvailable => limits.subscription_identifier_available = available,
+                P::SharedSubscriptionAvailable => limits.shared_subscription_available = available,
                 _ => {}
             }
         }
@@ -85,6 +81,9 @@ impl ServerLimits {
 
     /// Tells what of a message the Server cannot take.
     pub(crate) fn check_publish(&self, qos: QoS, retain: bool) -> Result<(), UsageError> {
+        if !cfg!(feature = "v5") {
+            return Ok(()); // 3.1.1 names none
+        }
         if qos > self.maximum_qos {
             return Err(UsageError::QoSNotSupported { maximum: self.maximum_qos });
         }
@@ -96,6 +95,9 @@ impl ServerLimits {
 
     /// Tells what of a SUBSCRIBE the Server cannot take.
     pub(crate) fn check_subscribe(&self, filters: Subscriptions<'_>, with_identifier: bool) -> Result<(), UsageError> {
+        if !cfg!(feature = "v5") {
+            return Ok(());
+        }
         if with_identifier && !self.subscription_identifier_available {
             return Err(UsageError::SubscriptionIdentifiersNotSupported);
         }
@@ -113,7 +115,7 @@ impl ServerLimits {
     /// Tells whether a packet of this many bytes is too large.
     pub(crate) const fn check_size(&self, needed: usize) -> Result<(), UsageError> {
         match self.maximum_packet_size {
-            Some(maximum) if needed > maximum as usize => {
+            Some(maximum) if cfg!(feature = "v5") && needed > maximum as usize => {
                 Err(UsageError::PacketTooLarge { needed: needed as u32, maximum })
             }
             _ => Ok(()),

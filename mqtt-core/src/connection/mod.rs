@@ -248,7 +248,7 @@ impl<A: Aliases> Connection<A> {
 
     /// `bytes` of what was given out have been sent. Keep Alive counts from the last byte of a packet.
     pub fn transmitted(&mut self, now: Instant, bytes: usize) {
-        let sent = self.progress.transmitted(bytes as u64);
+        let sent = self.progress.transmitted(bytes);
         if bytes > 0 {
             self.keep_alive.bytes_sent(now);
         }

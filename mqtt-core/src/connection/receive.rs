@@ -5,10 +5,15 @@ use core::fmt;
 use super::event::{Event, Message};
 use super::{Aliases, Connection, ConnectionError, Phase, ProtocolError};
 use crate::codec::framing::Input;
+use crate::codec::reader::Reader;
+use crate::error::DecodeError;
 use crate::maybe::Maybe;
-use crate::packet::{Ack, AckKind, Delivery, Packet, PacketType, Publish, Sender, Suback, Unsuback};
-use crate::property::{Properties, Property, PropertyIdentifier};
-use crate::session::{Acknowledgement, RecordTicket, Session, Stage, Step, Storage, Table, Verdict, stored};
+use crate::packet::fixed_header::FixedHeader;
+use crate::packet::{
+    Ack, AckKind, Delivery, Disconnect, PacketType, Publish, Sender, Suback, Unsuback, check_received,
+};
+use crate::property::{Properties, PropertyIdentifier};
+use crate::session::{RecordTicket, Session, Stage, Step, Storage, Table, Verdict, stored};
 use crate::subscription_list::{Renewal, SubscriptionList};
 use crate::time::Instant;
 use crate::types::{QoS, ReasonCode, TopicName};
@@ -59,8 +64,43 @@ impl<A: Aliases> Connection<A> {
     /// # Errors
     /// [`ReceiveError::NotReady`]: give the same input again later. [`ReceiveError::Connection`]: the connection is over; later
     /// calls repeat the error.
+    #[inline]
     pub fn receive<'a, S: Storage>(
         &'a mut self,
+        session: &mut Session<S>,
+        subscriptions: &mut impl SubscriptionList,
+        now: Instant,
+        input: Input<'a>,
+    ) -> Result<Option<Event<'a>>, ReceiveError> {
+        // One value from the start to the end, so that it is not copied.
+        let mut taken = self.take(session, subscriptions, now, input);
+        match &mut taken {
+            Ok(event) => self.resolve(event),
+            Err(ReceiveError::Connection(error)) => *error = self.fail(*error),
+            Err(ReceiveError::NotReady) => {}
+        }
+        taken
+    }
+
+    /// Finds the topic of a message that is known by its alias only. That is done last: until then nothing borrows the aliases.
+    fn resolve<'a>(&'a self, event: &mut Option<Event<'a>>) {
+        if !cfg!(feature = "alias") {
+            return;
+        }
+        let (Some(Event::Message(message))
+        | Some(Event::MessageBegins { message, .. } | Event::Skipped { message, .. })) = event
+        else {
+            return;
+        };
+        if message.topic.as_str().is_empty() {
+            let topic = message.properties.topic_alias().and_then(|alias| self.aliases.incoming(alias));
+            message.topic = TopicName::from_checked(topic.unwrap_or(""));
+        }
+    }
+
+    #[inline(never)]
+    fn take<'a, S: Storage>(
+        &mut self,
         session: &mut Session<S>,
         subscriptions: &mut impl SubscriptionList,
         now: Instant,
@@ -73,31 +113,42 @@ impl<A: Aliases> Connection<A> {
             return Err(ReceiveError::NotReady);
         }
         self.keep_alive.heard(now);
-        let taken = self.take(session, subscriptions, now, input);
-        match taken {
-            Ok(Taken::Event(event)) => Ok(event),
-            // The topic is looked up last: until then nothing borrows the aliases.
-            Ok(Taken::Message(arrived)) => Ok(self.tell(arrived)),
-            Err(ReceiveError::Connection(error)) => Err(ReceiveError::Connection(self.fail(error))),
-            Err(ReceiveError::NotReady) => Err(ReceiveError::NotReady),
+        let (packet, to_come) = match input {
+            Input::Packet(packet) => (packet, None),
+            Input::PublishHead { head, payload_len } => (head, Some(payload_len)),
+            Input::PublishPayload { bytes, last } => return self.take_payload(session, bytes, last),
+        };
+        self.check_size(packet.len().saturating_add(to_come.unwrap_or(0) as usize))?;
+        let (header, body) = FixedHeader::split(packet, to_come.unwrap_or(0))?;
+        let reader = &mut Reader::new(body);
+        let packet_type = header.packet_type;
+        let v5 = self.version.is_v5();
+        check_received(packet_type, self.version, Sender::Server)?;
+        // CONNACK comes first, or AUTH before it [MQTT-3.2.0-1].
+        let early = matches!(packet_type, PacketType::Connack | PacketType::Auth);
+        if !matches!(self.phase, Phase::Connected) && !early {
+            return Err(ProtocolError::UnexpectedPacket(packet_type).into());
         }
-    }
-
-    fn take<'a, S: Storage>(
-        &mut self,
-        session: &mut Session<S>,
-        subscriptions: &mut impl SubscriptionList,
-        now: Instant,
-        input: Input<'a>,
-    ) -> Result<Taken<'a>, ReceiveError> {
-        match input {
-            Input::Packet(packet) => self.take_packet(session, subscriptions, now, packet),
-            Input::PublishHead { head, payload_len } => {
-                self.check_size(head.len().saturating_add(payload_len as usize))?;
-                let head = Publish::decode_head(self.version, Sender::Server, head, payload_len)?;
-                self.begin_inbound(session, &head, payload_len)
+        // Each packet is decoded where it is wanted: a `Packet` of any kind would be copied about.
+        match packet_type {
+            PacketType::Publish => self.take_publish(session, header.flags, reader, to_come),
+            // Only a PUBLISH comes in parts.
+            other if to_come.is_some() => Err(DecodeError::PacketNotAllowed(other).into()),
+            PacketType::Connack => self.take_connack(session, subscriptions, now, reader),
+            PacketType::Suback => self.take_suback(session, subscriptions, reader),
+            PacketType::Unsuback => self.take_unsuback(session, subscriptions, reader),
+            PacketType::Pingresp => {
+                reader.finish()?;
+                self.keep_alive.pingresp();
+                Ok(Some(Event::Pong))
             }
-            Input::PublishPayload { bytes, last } => self.take_payload(session, bytes, last),
+            PacketType::Disconnect if v5 => self.take_disconnect(reader),
+            PacketType::Auth if v5 && cfg!(feature = "auth") => self.take_auth(reader),
+            _ => match AckKind::of(packet_type) {
+                Some(kind) => self.take_ack(session, kind, reader),
+                // A Server does not send the others, and that was checked; but AUTH, which nobody has asked it for.
+                None => Err(ProtocolError::UnexpectedPacket(packet_type).into()),
+            },
         }
     }
 
@@ -120,98 +171,71 @@ impl<A: Aliases> Connection<A> {
         }
     }
 
-    fn take_packet<'a, S: Storage>(
-        &mut self,
-        session: &mut Session<S>,
-        subscriptions: &mut impl SubscriptionList,
-        now: Instant,
-        packet: &'a [u8],
-    ) -> Result<Taken<'a>, ReceiveError> {
-        self.check_size(packet.len())?;
-        let packet = Packet::decode(self.version, Sender::Server, packet)?;
-        let packet_type = packet.packet_type();
-        // CONNACK comes first, or AUTH before it [MQTT-3.2.0-1].
-        let early = matches!(packet_type, PacketType::Connack | PacketType::Auth);
-        if !matches!(self.phase, Phase::Connected) && !early {
-            return Err(ProtocolError::UnexpectedPacket(packet_type).into());
-        }
-        let event = match packet {
-            Packet::Publish(publish) => return self.take_publish(session, &publish),
-            Packet::Ack(ack) => {
-                self.check_diagnostics(ack.properties)?;
-                self.take_ack(session, &ack)?
-            }
-            Packet::Connack(connack) => Some(self.receive_connack(session, subscriptions, now, connack)?),
-            Packet::Auth(auth) if self.version.is_v5() => {
-                self.check_diagnostics(auth.properties)?;
-                Some(self.receive_auth(auth)?)
-            }
-            Packet::Suback(suback) => {
-                self.check_diagnostics(suback.properties)?;
-                Some(take_suback(session, subscriptions, &suback)?)
-            }
-            Packet::Unsuback(unsuback) => {
-                self.check_diagnostics(unsuback.properties)?;
-                // What leaves the list may move others to places that were looked at, and what was passed over because of
-                // this UNSUBSCRIBE is due if it was refused.
-                self.renewal_from = Some(0);
-                Some(take_unsuback(session, subscriptions, self.version.is_v5(), &unsuback)?)
-            }
-            Packet::Pingresp => {
-                self.keep_alive.pingresp();
-                Some(Event::Pong)
-            }
-            Packet::Disconnect(disconnect) if self.version.is_v5() => {
-                self.failure = Maybe::Some(ConnectionError::Disconnected(disconnect.reason_code));
-                self.phase = Phase::Closed;
-                Some(Event::Disconnected(disconnect))
-            }
-            // A Server does not send these, and decoding has refused them.
-            _ => None,
-        };
-        Ok(Taken::Event(event))
+    #[inline(never)]
+    fn take_disconnect<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<Event<'a>>, ReceiveError> {
+        let disconnect = Disconnect::decode(self.version, Sender::Server, reader)?;
+        self.failure = Maybe::Some(ConnectionError::Disconnected(disconnect.reason_code));
+        self.phase = Phase::Closed;
+        Ok(Some(Event::Disconnected(disconnect)))
     }
 
     /// With Request Problem Information 0 these stand in PUBLISH, CONNACK and DISCONNECT only [MQTT-3.1.2-29].
-    fn check_diagnostics(&self, properties: Properties<'_>) -> Result<(), ProtocolError> {
-        if !self.ours.no_problem_information || properties.is_empty() {
+    pub(super) fn check_diagnostics(&self, properties: Properties<'_>) -> Result<(), ProtocolError> {
+        if !cfg!(feature = "v5") || !self.ours.no_problem_information {
             return Ok(());
         }
-        for property in properties {
-            let identifier = property.identifier();
-            if matches!(identifier, PropertyIdentifier::ReasonString | PropertyIdentifier::UserProperty) {
+        for identifier in [PropertyIdentifier::ReasonString, PropertyIdentifier::UserProperty] {
+            if properties.has(identifier) {
                 return Err(ProtocolError::Unrequested(identifier));
             }
         }
         Ok(())
     }
 
+    #[inline(never)]
     fn take_publish<'a, S: Storage>(
         &mut self,
         session: &mut Session<S>,
+        flags: u8,
+        reader: &mut Reader<'a>,
+        to_come: Option<u32>,
+    ) -> Result<Option<Event<'a>>, ReceiveError> {
+        let publish = &Publish::decode(self.version, Sender::Server, flags, reader, to_come.is_some())?;
+        let mut message = self.begin_message(session, publish)?;
+        if let Some(payload_len) = to_come {
+            return Ok(self.begin_inbound(session, message, publish.delivery, payload_len));
+        }
+        if !self.complete_inbound(session, publish.delivery, false)? {
+            return Ok(None);
+        }
+        if let Some((token, record)) = publish.delivery.packet_identifier().and_then(|id| session.token(id)) {
+            message.acknowledgement = Some(token);
+            message.record_ticket = RecordTicket::received(record, token.packet_identifier);
+        }
+        Ok(Some(Event::Message(message)))
+    }
+
+    /// What both a whole PUBLISH and the head of one begin with. A topic known by its alias is empty until the end.
+    fn begin_message<'a, S: Storage>(
+        &mut self,
+        session: &Session<S>,
         publish: &Publish<'a>,
-    ) -> Result<Taken<'a>, ReceiveError> {
+    ) -> Result<Message<'a>, ReceiveError> {
         if self.is_streaming() {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Publish).into());
         }
         self.check_room(session, publish.delivery)?;
-        let topic = self.resolve(publish.topic, publish.properties)?;
-        let mut arrived = Arrived {
-            topic,
-            delivery: publish.delivery,
+        self.learn_alias(publish.topic, publish.properties)?;
+        Ok(Message {
+            topic: publish.topic.unwrap_or(TopicName::from_checked("")),
+            qos: publish.delivery.qos(),
             retain: publish.retain,
+            dup: publish.delivery.dup(),
             properties: publish.properties,
             payload: publish.payload,
             acknowledgement: None,
             record_ticket: None,
-            part: Part::Whole,
-        };
-        let Some((acknowledgement, record_ticket)) = self.complete_inbound(session, publish.delivery, false)? else {
-            return Ok(Taken::Event(None));
-        };
-        arrived.acknowledgement = acknowledgement;
-        arrived.record_ticket = record_ticket;
-        Ok(Taken::Message(arrived))
+        })
     }
 
     /// Before anything of a message is taken: is there room for its exchange, and does the Server keep to our Receive Maximum?
@@ -236,44 +260,33 @@ impl<A: Aliases> Connection<A> {
         Ok(())
     }
 
-    /// Learns an alias; tells under which one the topic is known if the packet has no other name for it.
-    fn resolve<'a>(
-        &mut self,
-        topic: Option<TopicName<'a>>,
-        properties: Properties<'_>,
-    ) -> Result<KnownBy<'a>, ProtocolError> {
-        let alias = if properties.is_empty() { None } else { properties.topic_alias() };
-        let Some(alias) = alias else {
-            // Decoding has refused a PUBLISH with neither.
-            return topic.map(KnownBy::Name).ok_or(ProtocolError::TopicAliasInvalid);
-        };
+    /// Learns an alias, or checks that it is known if the packet has no other name for the topic.
+    fn learn_alias(&mut self, topic: Option<TopicName<'_>>, properties: Properties<'_>) -> Result<(), ProtocolError> {
+        // Decoding has refused a PUBLISH with neither.
+        let Some(alias) = properties.topic_alias() else { return Ok(()) };
         if !cfg!(feature = "alias") || alias > self.aliases.incoming_maximum() {
             return Err(ProtocolError::TopicAliasInvalid);
         }
         match topic {
-            Some(topic) if self.aliases.set_incoming(alias, topic.as_str()) => Ok(KnownBy::Name(topic)),
+            Some(topic) if self.aliases.set_incoming(alias, topic.as_str()) => Ok(()),
             Some(_) => Err(ProtocolError::TopicAliasTooLong),
-            None if self.aliases.incoming(alias).is_some() => Ok(KnownBy::Alias(alias)),
+            None if self.aliases.incoming(alias).is_some() => Ok(()),
             None => Err(ProtocolError::TopicAliasInvalid),
         }
     }
 
-    /// The whole message is here. `None`: it was handed over before.
-    #[allow(clippy::type_complexity)] // the two parts of an event that only a whole message has
+    /// The whole message is here; tells whether it is new, rather than handed over before.
     fn complete_inbound<S: Storage>(
         &self,
         session: &mut Session<S>,
         delivery: Delivery,
         skipped: bool,
-    ) -> Result<Option<(Option<Acknowledgement>, Option<RecordTicket>)>, ReceiveError> {
-        let Some(packet_identifier) = delivery.packet_identifier() else { return Ok(Some((None, None))) };
+    ) -> Result<bool, ReceiveError> {
+        let Some(packet_identifier) = delivery.packet_identifier() else { return Ok(true) };
         let acknowledge = skipped || self.ours.acknowledge_at_once;
         match session.arrived(packet_identifier, delivery.qos(), acknowledge, skipped) {
-            Verdict::Deliver(token, record) => {
-                let ticket = record.map(|number| RecordTicket::received(number, packet_identifier));
-                Ok(Some((Some(token), ticket)))
-            }
-            Verdict::Duplicate => Ok(None),
+            Verdict::Deliver => Ok(true),
+            Verdict::Duplicate => Ok(false),
             Verdict::IdentifierInUse => Err(ProtocolError::PacketIdentifierInUse.into()),
             Verdict::Full => Err(ReceiveError::NotReady), // `check_room` has looked
         }
@@ -282,34 +295,18 @@ impl<A: Aliases> Connection<A> {
     fn begin_inbound<'a, S: Storage>(
         &mut self,
         session: &Session<S>,
-        head: &Publish<'a>,
+        message: Message<'a>,
+        delivery: Delivery,
         payload_len: u32,
-    ) -> Result<Taken<'a>, ReceiveError> {
-        if !matches!(self.phase, Phase::Connected) || self.is_streaming() {
-            return Err(ProtocolError::UnexpectedPacket(PacketType::Publish).into());
-        }
-        self.check_room(session, head.delivery)?;
-        let topic = self.resolve(head.topic, head.properties)?;
-        let duplicate = head
-            .delivery
-            .packet_identifier()
-            .is_some_and(|packet_identifier| session.is_duplicate(packet_identifier, head.delivery.qos()));
+    ) -> Option<Event<'a>> {
+        let duplicate = delivery.packet_identifier().is_some_and(|id| session.is_duplicate(id, delivery.qos()));
         let stream = cfg!(feature = "streaming") && self.ours.streaming;
-        self.inbound = Maybe::Some(Inbound { delivery: head.delivery, swallow: duplicate || !stream });
-        if duplicate {
-            return Ok(Taken::Event(None));
+        self.inbound = Maybe::Some(Inbound { delivery, swallow: duplicate || !stream });
+        match (duplicate, stream) {
+            (true, _) => None,
+            (false, true) => Some(Event::MessageBegins { message, payload_len }),
+            (false, false) => Some(Event::Skipped { message, payload_len }),
         }
-        let part = if stream { Part::Begins(payload_len) } else { Part::Skipped(payload_len) };
-        Ok(Taken::Message(Arrived {
-            topic,
-            delivery: head.delivery,
-            retain: head.retain,
-            properties: head.properties,
-            payload: &[],
-            acknowledgement: None,
-            record_ticket: None,
-            part,
-        }))
     }
 
     /// A PUBLISH has begun whose payload has not ended.
@@ -317,32 +314,42 @@ impl<A: Aliases> Connection<A> {
         matches!(self.inbound, Maybe::Some(_))
     }
 
+    #[inline(never)]
     fn take_payload<'a, S: Storage>(
         &mut self,
         session: &mut Session<S>,
         bytes: &'a [u8],
         last: bool,
-    ) -> Result<Taken<'a>, ReceiveError> {
+    ) -> Result<Option<Event<'a>>, ReceiveError> {
         let Maybe::Some(inbound) = self.inbound else {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Publish).into());
         };
         if !last {
-            return Ok(Taken::Event((!inbound.swallow).then_some(Event::Fragment(bytes))));
+            return Ok((!inbound.swallow).then_some(Event::Fragment(bytes)));
         }
         // Nobody gets the token of what is swallowed; a duplicate counts as a new message if its PUBREC, a refusal, has left.
-        let completed = self.complete_inbound(session, inbound.delivery, inbound.swallow)?;
+        let new = self.complete_inbound(session, inbound.delivery, inbound.swallow)?;
         self.inbound = Maybe::None;
-        let Some((acknowledgement, record)) = completed.filter(|_| !inbound.swallow) else {
-            return Ok(Taken::Event(None));
-        };
-        Ok(Taken::Event(Some(Event::MessageEnds { fragment: bytes, acknowledgement, record })))
+        if !new || inbound.swallow {
+            return Ok(None);
+        }
+        let (mut acknowledgement, mut ticket) = (None, None);
+        if let Some((token, record)) = inbound.delivery.packet_identifier().and_then(|id| session.token(id)) {
+            acknowledgement = Some(token);
+            ticket = RecordTicket::received(record, token.packet_identifier);
+        }
+        Ok(Some(Event::MessageEnds { fragment: bytes, acknowledgement, record: ticket }))
     }
 
+    #[inline(never)]
     fn take_ack<'a, S: Storage>(
         &mut self,
         session: &mut Session<S>,
-        ack: &Ack<'a>,
+        kind: AckKind,
+        reader: &mut Reader<'a>,
     ) -> Result<Option<Event<'a>>, ReceiveError> {
+        let ack = Ack::decode(kind, self.version, Sender::Server, reader)?;
+        self.check_diagnostics(ack.properties)?;
         let id = ack.packet_identifier;
         if matches!(ack.kind, AckKind::Pubrel) {
             // Unknown: §4.3.3 wants an answer all the same, or the Server asks for ever.
@@ -373,87 +380,76 @@ impl<A: Aliases> Connection<A> {
         }
     }
 
-    fn tell<'a>(&'a self, arrived: Arrived<'a>) -> Option<Event<'a>> {
-        let topic = match arrived.topic {
-            KnownBy::Name(topic) => topic,
-            KnownBy::Alias(alias) => TopicName::from_checked(self.aliases.incoming(alias)?),
+    #[inline(never)]
+    fn take_suback<'a, S: Storage>(
+        &mut self,
+        session: &mut Session<S>,
+        subscriptions: &mut impl SubscriptionList,
+        reader: &mut Reader<'a>,
+    ) -> Result<Option<Event<'a>>, ReceiveError> {
+        let suback = Suback::decode(self.version, reader)?;
+        self.check_diagnostics(suback.properties)?;
+        let (id, codes) = (suback.packet_identifier, suback.reason_codes);
+        let exchange = session.exchange(id).filter(|exchange| exchange.in_flight);
+        let (filters, renewal) = match exchange.map(|exchange| exchange.stage) {
+            Some(Stage::Subscribe { filters }) => (filters, false),
+            Some(Stage::Renewal { filters }) => (filters, true),
+            _ => return Err(ProtocolError::UnknownPacketIdentifier.into()),
         };
-        let message = Message {
-            topic,
-            qos: arrived.delivery.qos(),
-            retain: arrived.retain,
-            dup: arrived.delivery.dup(),
-            properties: arrived.properties,
-            payload: arrived.payload,
-            acknowledgement: arrived.acknowledgement,
-            record_ticket: arrived.record_ticket,
-        };
-        Some(match arrived.part {
-            Part::Whole => Event::Message(message),
-            Part::Begins(payload_len) => Event::MessageBegins { message, payload_len },
-            Part::Skipped(payload_len) => Event::Skipped { message, payload_len },
-        })
+        if filters as usize != codes.len() {
+            return Err(ProtocolError::ReasonCodeCount.into());
+        }
+        if !renewal {
+            remember(session, subscriptions, &suback);
+        }
+        session.complete(id);
+        Ok(Some(if renewal {
+            renewed(subscriptions, &suback)
+        } else {
+            Event::Subscribed { packet_identifier: id, reason_codes: codes, properties: suback.properties }
+        }))
     }
-}
 
-/// A message on its way to the application, its topic still to be looked up.
-struct Arrived<'a> {
-    topic: KnownBy<'a>,
-    delivery: Delivery,
-    retain: bool,
-    properties: Properties<'a>,
-    payload: &'a [u8],
-    acknowledgement: Option<Acknowledgement>,
-    record_ticket: Option<RecordTicket>,
-    part: Part,
-}
-
-enum KnownBy<'a> {
-    Name(TopicName<'a>),
-    Alias(u16),
-}
-
-enum Part {
-    Whole,
-    Begins(u32),
-    Skipped(u32),
-}
-
-enum Taken<'a> {
-    Event(Option<Event<'a>>),
-    Message(Arrived<'a>),
-}
-
-fn take_suback<'a, S: Storage>(
-    session: &mut Session<S>,
-    subscriptions: &mut impl SubscriptionList,
-    suback: &Suback<'a>,
-) -> Result<Event<'a>, ProtocolError> {
-    let id = suback.packet_identifier;
-    let exchange = session.exchange(id).filter(|exchange| exchange.in_flight);
-    let codes = suback.reason_codes;
-    match exchange.map(|exchange| exchange.stage) {
-        Some(Stage::Subscribe { filters }) if filters as usize == codes.len() => {
-            remember(session, subscriptions, suback);
-            session.complete(id);
-            Ok(Event::Subscribed { packet_identifier: id, reason_codes: codes, properties: suback.properties })
+    #[inline(never)]
+    fn take_unsuback<'a, S: Storage, L: SubscriptionList>(
+        &mut self,
+        session: &mut Session<S>,
+        subscriptions: &mut L,
+        reader: &mut Reader<'a>,
+    ) -> Result<Option<Event<'a>>, ReceiveError> {
+        let unsuback = Unsuback::decode(self.version, reader)?;
+        self.check_diagnostics(unsuback.properties)?;
+        // What leaves the list may move others to places that were looked at, and what was passed over because of this
+        // UNSUBSCRIBE is due if it was refused.
+        self.renewal_from = Some(0);
+        let (packet_identifier, codes) = (unsuback.packet_identifier, unsuback.reason_codes);
+        let exchange = session.exchange(packet_identifier).filter(|exchange| exchange.in_flight);
+        let Some(Stage::Unsubscribe { filters }) = exchange.map(|exchange| exchange.stage) else {
+            return Err(ProtocolError::UnknownPacketIdentifier.into());
+        };
+        if self.version.is_v5() && filters as usize != codes.len() {
+            return Err(ProtocolError::ReasonCodeCount.into());
         }
-        Some(Stage::Renewal { filters }) if filters as usize == codes.len() => {
-            session.complete(id);
-            Ok(renewed(subscriptions, suback))
+        let forgotten = stored::unsubscribe(session.storage.head(packet_identifier)).filter(|_| L::KEEPS);
+        if let Some((_, filters)) = forgotten {
+            for (index, filter) in filters.iter().enumerate() {
+                if !codes.get(index).is_some_and(ReasonCode::is_failure) {
+                    subscriptions.remove(filter);
+                }
+            }
         }
-        Some(Stage::Subscribe { .. } | Stage::Renewal { .. }) => Err(ProtocolError::ReasonCodeCount),
-        _ => Err(ProtocolError::UnknownPacketIdentifier),
+        session.complete(packet_identifier);
+        Ok(Some(Event::Unsubscribed { packet_identifier, reason_codes: codes, properties: unsuback.properties }))
     }
 }
 
 /// What the Server granted is to be renewed if it loses the session.
-fn remember<S: Storage>(session: &Session<S>, subscriptions: &mut impl SubscriptionList, suback: &Suback<'_>) {
+fn remember<S: Storage, L: SubscriptionList>(session: &Session<S>, subscriptions: &mut L, suback: &Suback<'_>) {
+    if !L::KEEPS {
+        return;
+    }
     let Some((properties, filters)) = stored::subscribe(session.storage.head(suback.packet_identifier)) else { return };
-    let identifier = properties.iter().find_map(|property| match property {
-        Property::SubscriptionIdentifier(identifier) => Some(identifier),
-        _ => None,
-    });
+    let identifier = properties.find(PropertyIdentifier::SubscriptionIdentifier).map(|identifier| identifier.number);
     for (subscription, code) in filters.iter().zip(suback.reason_codes.iter()) {
         if !code.is_failure() {
             subscriptions.insert(subscription, identifier);
@@ -480,30 +476,4 @@ fn renewed<'a>(subscriptions: &mut impl SubscriptionList, suback: &Suback<'a>) -
         }
     }
     Event::Renewed { granted, refused }
-}
-
-fn take_unsuback<'a, S: Storage>(
-    session: &mut Session<S>,
-    subscriptions: &mut impl SubscriptionList,
-    v5: bool,
-    unsuback: &Unsuback<'a>,
-) -> Result<Event<'a>, ProtocolError> {
-    let packet_identifier = unsuback.packet_identifier;
-    let exchange = session.exchange(packet_identifier).filter(|exchange| exchange.in_flight);
-    let Some(Stage::Unsubscribe { filters }) = exchange.map(|exchange| exchange.stage) else {
-        return Err(ProtocolError::UnknownPacketIdentifier);
-    };
-    let codes = unsuback.reason_codes;
-    if v5 && filters as usize != codes.len() {
-        return Err(ProtocolError::ReasonCodeCount);
-    }
-    if let Some((_, filters)) = stored::unsubscribe(session.storage.head(packet_identifier)) {
-        for (index, filter) in filters.iter().enumerate() {
-            if !codes.get(index).is_some_and(ReasonCode::is_failure) {
-                subscriptions.remove(filter);
-            }
-        }
-    }
-    session.complete(packet_identifier);
-    Ok(Event::Unsubscribed { packet_identifier, reason_codes: codes, properties: unsuback.properties })
 }

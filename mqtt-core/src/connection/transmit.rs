@@ -4,9 +4,7 @@ use super::{Aliases, Connection, ConnectionError, Phase, UsageError};
 use crate::codec::bytes::put;
 use crate::codec::writer::{Measure, Writer, packet_len};
 use crate::error::EncodeError;
-use crate::packet::{
-    Ack, AckKind, Delivery, Disconnect, Packet, PacketType, Publish, Sender, Subscribe, Subscription, Subscriptions,
-};
+use crate::packet::{AckKind, Delivery, PacketType, Publish, Sender, Subscription, Subscriptions};
 use crate::property::{Properties, Property, PropertyIdentifier};
 use crate::request::TopicAliasUse;
 use crate::session::{Exchange, Outcome, Session, Stage, Storage, Table, stored};
@@ -77,16 +75,16 @@ impl<A: Aliases> Connection<A> {
     ) -> Result<Option<Transmit>, EncodeError> {
         match self.phase {
             Phase::Connected => {}
-            Phase::Closing(reason) => return self.transmit_disconnect(reason, out),
-            Phase::New | Phase::Connecting | Phase::Closed => return Ok(None),
+            Phase::Closing(reason) if self.version.is_v5() => return self.transmit_disconnect(reason, out),
+            _ => return Ok(None),
         }
         if session.has_pending_record() {
             return Ok(None);
         }
         let len = if self.keep_alive.is_ping_due() {
-            let len = Packet::Pingreq.encode(self.version, Sender::Client, out)?;
+            let (_, len) = Writer::packet(out, PacketType::Pingreq.first_byte(), 0)?;
             self.keep_alive.ping_given_out(now);
-            self.progress.give_out_ping(len as u64);
+            self.progress.give_out_ping(len);
             return Ok(Some(Transmit { head_len: len, payload: TransmitPayload::None }));
         } else if let Some((kind, id)) = self.strays.first() {
             let len = self.write_ack(kind, id, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND, out)?;
@@ -111,7 +109,7 @@ impl<A: Aliases> Connection<A> {
         } else {
             return self.transmit_publish(session, now, out);
         };
-        self.progress.give_out(len as u64);
+        self.progress.give_out(len);
         Ok((len > 0).then_some(Transmit { head_len: len, payload: TransmitPayload::None }))
     }
 
@@ -145,15 +143,13 @@ impl<A: Aliases> Connection<A> {
         reason_code: ReasonCode,
         out: &mut [u8],
     ) -> Result<Option<Transmit>, EncodeError> {
-        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
-        let maximum = self.limits.maximum_packet_size;
-        let len = match disconnect.encode_within(self.version, Sender::Client, maximum, out) {
-            Err(error @ EncodeError::BufferTooSmall { .. }) => return Err(error),
-            Err(_) => 0, // the Server's limit leaves no room even for this
-            Ok(len) => len,
-        };
+        let (mut writer, len) = Writer::packet(out, PacketType::Disconnect.first_byte(), 2)?;
+        writer.u8(reason_code.as_u8());
+        writer.u8(0); // bytes of properties
+        // The Server's limit may leave no room even for this.
+        let len = if self.limits.check_size(len).is_ok() { len } else { 0 };
         self.phase = Phase::Closed;
-        self.progress.give_out(len as u64);
+        self.progress.give_out(len);
         Ok((len > 0).then_some(Transmit { head_len: len, payload: TransmitPayload::None }))
     }
 
@@ -165,10 +161,13 @@ impl<A: Aliases> Connection<A> {
         reason_code: ReasonCode,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        // 3.1.1 has no Reason Codes.
-        let reason_code = if self.version.is_v5() { reason_code } else { ReasonCode::SUCCESS };
-        let ack = Ack { kind, packet_identifier, reason_code, properties: Properties::EMPTY };
-        let len = ack.encode(self.version, Sender::Client, out)?;
+        // 3.1.1 has no Reason Codes, and Success is not said.
+        let says_why = self.version.is_v5() && reason_code != ReasonCode::SUCCESS;
+        let (mut writer, len) = Writer::packet(out, kind.packet_type().first_byte(), 2 + u32::from(says_why))?;
+        writer.u16(packet_identifier.number());
+        if says_why {
+            writer.u8(reason_code.as_u8());
+        }
         if self.limits.check_size(len).is_err() {
             self.fail(ConnectionError::MaximumPacketSizeTooSmall);
             return Ok(0);
@@ -205,10 +204,11 @@ impl<A: Aliases> Connection<A> {
         let unsubscribe =
             session.exchange(id).is_some_and(|exchange| matches!(exchange.stage, Stage::Unsubscribe { .. }));
         let (properties, filters) = stored::request(head).ok_or(UsageError::Stale)?;
+        let properties = Properties::with_encoded(properties, &[]);
         if !unsubscribe {
             let filters = Subscriptions::from_encoded(filters);
             self.limits.check_subscribe(filters, properties.has(PropertyIdentifier::SubscriptionIdentifier))?;
-            filters.measure(self.version, &mut Measure::default())?;
+            filters.check_version(self.version)?;
         }
         // It is stored as 5.0 writes it; what is behind the properties is the same in all versions.
         let v5 = self.version.is_v5();
@@ -216,15 +216,24 @@ impl<A: Aliases> Connection<A> {
             return Err(EncodeError::NotInVersion.into());
         }
         let body = if v5 { head } else { filters };
-        let mut measure = Measure::default();
-        measure.add(2);
-        measure.add(body.len());
-        let remaining_length = measure.remaining_length()?;
-        self.limits.check_size(packet_len(remaining_length))?;
         let packet_type = if unsubscribe { PacketType::Unsubscribe } else { PacketType::Subscribe };
+        self.write_small(packet_type, id, body.len(), out, |writer| writer.bytes(body))
+    }
+
+    /// Writes a packet that begins with its identifier and has as many bytes behind it.
+    fn write_small(
+        &self,
+        packet_type: PacketType,
+        packet_identifier: PacketIdentifier,
+        body_len: usize,
+        out: &mut [u8],
+        write: impl FnOnce(&mut Writer<'_>),
+    ) -> Result<usize, UsageError> {
+        let remaining_length = request_len(body_len)?;
+        self.limits.check_size(packet_len(remaining_length))?;
         let (mut writer, len) = Writer::packet(out, packet_type.first_byte(), remaining_length)?;
-        writer.u16(id.number());
-        writer.bytes(body);
+        writer.u16(packet_identifier.number());
+        write(&mut writer);
         Ok(len)
     }
 
@@ -270,11 +279,17 @@ impl<A: Aliases> Connection<A> {
         let filters = [subscription];
         let filters = Subscriptions::new(&filters);
         self.limits.check_subscribe(filters, identifier.is_some())?;
+        filters.check_version(self.version)?;
         let list = [Property::SubscriptionIdentifier(identifier.unwrap_or(1))];
         let properties = if identifier.is_some() { Properties::new(&list) } else { Properties::EMPTY };
-        let subscribe = Subscribe { packet_identifier, properties, filters };
-        self.limits.check_size(subscribe.encoded_len(self.version, Sender::Client)?)?;
-        Ok(subscribe.encode(self.version, Sender::Client, out)?)
+        let mut measure = Measure::default();
+        let properties_len = properties.measure(self.version, stored::SUBSCRIBE, &mut measure);
+        filters.measure(&mut measure);
+        measure.result()?;
+        self.write_small(PacketType::Subscribe, packet_identifier, measure.len(), out, |writer| {
+            properties.write(self.version, writer, properties_len);
+            filters.write(writer);
+        })
     }
 
     /// The next PUBLISH at QoS 1 or 2, as far as the Server's Receive Maximum allows [MQTT-3.3.4-7]. One that expired, or
@@ -365,28 +380,18 @@ impl<A: Aliases> Connection<A> {
     ) -> Result<Transmit, UsageError> {
         self.limits.check_publish(message.delivery.qos(), message.retain)?;
         let (topic, alias) = self.choose_alias(message.topic, alias);
-        let own = [
-            Property::TopicAlias(alias.unwrap_or(1)),
-            Property::MessageExpiryInterval(message.expires_in.unwrap_or(0)),
-        ];
-        let v5 = self.version.is_v5();
-        let own = match (alias.is_some(), v5 && message.expires_in.is_some()) {
-            (true, true) => own.get(..2),
-            (true, false) => own.get(..1),
-            (false, true) => own.get(1..2),
-            (false, false) => None,
-        };
-        let mut scratch = [0; 16];
-        let properties = message.properties.joined(own.unwrap_or(&[]), stored::PUBLISH, &mut scratch);
-        let publish = Publish { topic, delivery: message.delivery, retain: message.retain, properties, payload: &[] };
-        if self.limits.maximum_packet_size.is_some() {
-            self.limits.check_size(publish.len_with_payload(self.version, Sender::Client, payload_len)?)?;
-        }
-        let head_len = publish.encode_head(self.version, Sender::Client, payload_len, out)?;
+        let mut own = [0; 8];
+        let own = own_properties(alias, message.expires_in.filter(|_| self.version.is_v5()), &mut own);
+        let Outgoing { delivery, retain, properties, .. } = *message;
+        let publish = Publish { topic, delivery, retain, properties, payload: &[] };
+        let measured = publish.measure(self.version, Sender::Client, own, payload_len)?;
+        self.limits.check_size(measured.packet_len())?;
+        let head_len = measured.packet_len().saturating_sub(payload_len as usize);
+        publish.write(self.version, own, measured, &mut Writer::new(out, head_len)?);
         if let (Some(alias), Some(topic)) = (alias, topic) {
             self.aliases.set_outgoing(alias, topic.as_str());
         }
-        self.progress.give_out((head_len as u64).saturating_add(u64::from(payload_len)));
+        self.progress.give_out(measured.packet_len());
         let copied = payload.and_then(|payload| put(out.get_mut(head_len..)?, payload)).is_some();
         if !copied {
             return Ok(Transmit { head_len, payload: place });
@@ -436,6 +441,29 @@ const fn refusal(error: UsageError) -> ReasonCode {
         UsageError::Encode(EncodeError::NotInVersion) => ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
         _ => ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
     }
+}
+
+/// The properties of a PUBLISH that the machine itself writes, encoded: Topic Alias and Message Expiry Interval.
+fn own_properties(alias: Option<u16>, expires_in: Option<u32>, out: &mut [u8; 8]) -> &[u8] {
+    let mut writer = Writer::over(out);
+    if let Some(alias) = alias.filter(|_| cfg!(feature = "alias")) {
+        writer.u8(PropertyIdentifier::TopicAlias as u8);
+        writer.u16(alias);
+    }
+    if let Some(seconds) = expires_in {
+        writer.u8(PropertyIdentifier::MessageExpiryInterval as u8);
+        writer.u32(seconds);
+    }
+    let len = 8_usize.saturating_sub(writer.room());
+    out.get(..len).unwrap_or_default()
+}
+
+/// The Remaining Length of a packet that has so many bytes behind its identifier.
+pub(super) fn request_len(body_len: usize) -> Result<u32, EncodeError> {
+    let mut measure = Measure::default();
+    measure.add(2);
+    measure.add(body_len);
+    measure.remaining_length()
 }
 
 /// A message about to be written.

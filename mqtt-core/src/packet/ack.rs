@@ -79,31 +79,22 @@ impl<'a> Ack<'a> {
         kind: AckKind,
         version: ProtocolVersion,
         sender: Sender,
-        mut reader: Reader<'a>,
+        reader: &mut Reader<'a>,
     ) -> Result<Self, DecodeError> {
-        let mut ack = Self::new(kind, reader.packet_identifier()?);
+        let mut ack = Self::new(kind, reader.packet_identifier());
         if version.is_v5() && !reader.is_empty() {
-            ack.decode_result(version, sender, &mut reader)?;
+            ack.decode_result(version, sender, reader);
         }
         reader.finish()?;
         Ok(ack)
     }
 
-    fn decode_result(
-        &mut self,
-        version: ProtocolVersion,
-        sender: Sender,
-        reader: &mut Reader<'a>,
-    ) -> Result<(), DecodeError> {
+    fn decode_result(&mut self, version: ProtocolVersion, sender: Sender, reader: &mut Reader<'a>) {
         let packet_type = self.kind.packet_type();
-        self.reason_code = ReasonCode::from_u8(reader.u8()?);
-        if !self.reason_code.is_allowed_in(packet_type, sender) {
-            return Err(DecodeError::ReasonCodeNotAllowed(self.reason_code));
-        }
+        self.reason_code = reader.reason_code(packet_type, sender);
         if !reader.is_empty() {
-            self.properties = Properties::decode(version, reader, Scope::Packet(packet_type, sender))?;
+            self.properties = Properties::decode(version, reader, Scope::Packet(packet_type, sender));
         }
-        Ok(())
     }
 
     #[inline]
@@ -127,7 +118,7 @@ impl<'a> Ack<'a> {
         let properties_len = if self.properties.is_empty() {
             0
         } else {
-            self.properties.measure(version, Scope::Packet(packet_type, sender), &mut measure)?
+            self.properties.measure(version, Scope::Packet(packet_type, sender), &mut measure)
         };
         measure.finish(properties_len)
     }

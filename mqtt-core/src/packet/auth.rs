@@ -24,21 +24,17 @@ impl<'a> Auth<'a> {
     pub(crate) fn decode(
         version: ProtocolVersion,
         sender: Sender,
-        mut reader: Reader<'a>,
+        reader: &mut Reader<'a>,
     ) -> Result<Self, DecodeError> {
         let mut auth = Self { reason_code: ReasonCode::SUCCESS, properties: Properties::EMPTY };
         let empty = reader.is_empty();
         if !empty {
-            auth.reason_code = ReasonCode::from_u8(reader.u8()?);
-        }
-        if !auth.reason_code.is_allowed_in(PacketType::Auth, sender) {
-            return Err(DecodeError::ReasonCodeNotAllowed(auth.reason_code));
-        }
-        if !empty {
-            auth.properties = Properties::decode(version, &mut reader, Scope::Packet(PacketType::Auth, sender))?;
-            if !auth.properties.has(PropertyIdentifier::AuthenticationMethod) {
-                return Err(DecodeError::PropertyMissing(PropertyIdentifier::AuthenticationMethod));
-            }
+            auth.reason_code = reader.reason_code(PacketType::Auth, sender);
+            auth.properties = Properties::decode(version, reader, Scope::Packet(PacketType::Auth, sender));
+            let method = PropertyIdentifier::AuthenticationMethod;
+            reader.check(auth.properties.has(method), DecodeError::PropertyMissing(method));
+        } else if !auth.reason_code.is_allowed_in(PacketType::Auth, sender) {
+            reader.fail(DecodeError::ReasonCodeNotAllowed(auth.reason_code));
         }
         reader.finish()?;
         Ok(auth)
@@ -57,7 +53,7 @@ impl<'a> Auth<'a> {
         }
         let mut measure = Measure::default();
         measure.add(1);
-        let properties_len = self.properties.measure(version, Scope::Packet(PacketType::Auth, sender), &mut measure)?;
+        let properties_len = self.properties.measure(version, Scope::Packet(PacketType::Auth, sender), &mut measure);
         measure.finish(properties_len)
     }
 

@@ -24,19 +24,19 @@ pub struct Connack<'a> {
 const SESSION_PRESENT: u8 = 1;
 
 impl<'a> Connack<'a> {
-    pub(crate) fn decode(version: ProtocolVersion, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
-        let flags = match reader.u8()? {
+    pub(crate) fn decode(version: ProtocolVersion, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let flags = match reader.u8() {
             _ if matches!(version, ProtocolVersion::V3_1) => 0, // reserved there, and not said to be 0
             flags => flags,
         };
-        if flags & !SESSION_PRESENT != 0 {
-            return Err(DecodeError::ReservedBits);
-        }
-        let code = reader.u8()?;
-        let (reason_code, properties) = if version.is_v5() {
-            Self::decode_v5(code, version, &mut reader)?
+        reader.check(flags & !SESSION_PRESENT == 0, DecodeError::ReservedBits);
+        // A Server that does not know 5.0 refuses in the shape that it knows, without properties.
+        let (reason_code, properties) = if version.is_v5() && !matches!(reader.rest(), [1..=5 | 0x84]) {
+            let reason_code = reader.reason_code(PacketType::Connack, Sender::Server);
+            let scope = Scope::Packet(PacketType::Connack, Sender::Server);
+            (reason_code, Properties::decode(version, reader, scope))
         } else {
-            (decode_return_code(code, &mut reader)?, Properties::EMPTY)
+            (decode_return_code(reader), Properties::EMPTY)
         };
         reader.finish()?;
         let session_present = flags != 0;
@@ -44,23 +44,6 @@ impl<'a> Connack<'a> {
             return Err(DecodeError::SessionPresentWithFailure);
         }
         Ok(Self { session_present, reason_code, properties })
-    }
-
-    fn decode_v5(
-        code: u8,
-        version: ProtocolVersion,
-        reader: &mut Reader<'a>,
-    ) -> Result<(ReasonCode, Properties<'a>), DecodeError> {
-        // A Server that does not know 5.0 refuses in the shape that it knows, without properties.
-        if reader.is_empty() && matches!(code, 1..=5 | 0x84) {
-            return Ok((decode_return_code(code, reader)?, Properties::EMPTY));
-        }
-        let reason_code = ReasonCode::from_u8(code);
-        if !reason_code.is_allowed_in(PacketType::Connack, Sender::Server) {
-            return Err(DecodeError::ReasonCodeNotAllowed(reason_code));
-        }
-        let scope = Scope::Packet(PacketType::Connack, Sender::Server);
-        Ok((reason_code, Properties::decode(version, reader, scope)?))
     }
 
     fn measure(&self, version: ProtocolVersion, sender: Sender) -> Result<Measured, EncodeError> {
@@ -72,7 +55,7 @@ impl<'a> Connack<'a> {
         let mut measure = Measure::default();
         measure.add(2);
         let scope = Scope::Packet(PacketType::Connack, sender);
-        let properties_len = self.properties.measure(version, scope, &mut measure)?;
+        let properties_len = self.properties.measure(version, scope, &mut measure);
         measure.finish(properties_len)
     }
 
@@ -114,13 +97,17 @@ impl<'a> Connack<'a> {
 
 /// Reads what a Server up to 3.1.1 says. Some refuse an older version in the shape of 5.0: 0x84, and perhaps an empty
 /// block of properties.
-fn decode_return_code(code: u8, reader: &mut Reader<'_>) -> Result<ReasonCode, DecodeError> {
+fn decode_return_code(reader: &mut Reader<'_>) -> ReasonCode {
+    let code = reader.u8();
     let unsupported = ReasonCode::UNSUPPORTED_PROTOCOL_VERSION;
     if code == unsupported.as_u8() {
-        if reader.rest() == [0] {
-            reader.u8()?;
+        if matches!(reader.rest(), [0]) {
+            reader.u8();
         }
-        return Ok(unsupported);
+        return unsupported;
     }
-    ReasonCode::from_connack_return_code(code).ok_or(DecodeError::ReturnCodeNotAllowed(code))
+    ReasonCode::from_connack_return_code(code).unwrap_or_else(|| {
+        reader.fail(DecodeError::ReturnCodeNotAllowed(code));
+        ReasonCode::SUCCESS
+    })
 }

@@ -99,27 +99,72 @@ struct MeasuredConnect {
 }
 
 impl<'a> Connect<'a> {
-    pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, DecodeError> {
-        let version = decode_version(&mut reader)?;
-        let flags = reader.u8()?;
+    pub(crate) fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let version = decode_version(reader)?;
+        let flags = reader.u8();
+        reader.result()?;
         check_flags(flags, version)?;
-        let keep_alive = reader.u16()?;
-        let properties = Properties::decode(version, &mut reader, SCOPE)?;
-        if !has_needed_method(properties) {
-            return Err(DecodeError::PropertyMissing(PropertyIdentifier::AuthenticationMethod));
-        }
-        let client_identifier = reader.string()?;
+        let keep_alive = reader.u16();
+        let properties = Properties::decode(version, reader, SCOPE);
+        let method = PropertyIdentifier::AuthenticationMethod;
+        reader.check(has_needed_method(properties), DecodeError::PropertyMissing(method));
+        let client_identifier = reader.string();
         let clean_start = flags & CLEAN_START != 0;
-        if !may_be_identifier(client_identifier, version, clean_start) {
-            return Err(DecodeError::ClientIdentifierEmpty);
-        }
-        let will = if flags & WILL != 0 { Some(Will::decode(flags, version, &mut reader)?) } else { None };
-        let user_name = if flags & USER_NAME != 0 { Some(reader.string()?) } else { None };
-        let password = if flags & PASSWORD != 0 { Some(reader.binary()?) } else { None };
+        let valid = may_be_identifier(client_identifier, version, clean_start);
+        reader.check(valid, DecodeError::ClientIdentifierEmpty);
+        let will = if flags & WILL != 0 { Some(Will::decode(flags, version, reader)?) } else { None };
+        let user_name = if flags & USER_NAME != 0 { Some(reader.string()) } else { None };
+        let password = if flags & PASSWORD != 0 { Some(reader.binary()) } else { None };
         reader.finish()?;
         Ok(Self { version, clean_start, keep_alive, client_identifier, properties, will, user_name, password })
     }
 
+    /// The exact length of the packet; `self.version` counts, not the one given.
+    ///
+    /// # Errors
+    /// Those of [`encode`](Self::encode), but for the buffer.
+    pub fn encoded_len(&self, _version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
+        Ok(self.parts().measure(sender)?.packet.packet_len())
+    }
+
+    /// Writes the packet to the start of `out` and returns its length; `self.version` counts, not the one given.
+    ///
+    /// # Errors
+    /// `ClientIdentifierEmpty`, `PasswordWithoutUserName`, `NullCharacter`, `FieldTooLong`, `NotInVersion` for
+    /// properties in 3.1.1, `PropertyMissing` for Authentication Data without its method, the errors of properties, and
+    /// `BufferTooSmall`. Nothing is written then.
+    pub fn encode(&self, _version: ProtocolVersion, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
+        self.parts().encode(sender, out)
+    }
+
+    const fn parts(&self) -> Parts<'_> {
+        Parts {
+            version: self.version,
+            clean_start: self.clean_start,
+            keep_alive: self.keep_alive,
+            client_identifier: self.client_identifier,
+            properties: self.properties,
+            will: self.will.as_ref(),
+            user_name: self.user_name,
+            password: self.password,
+        }
+    }
+}
+
+/// A CONNECT to be written, wherever its Will is: one that is moved is copied with a `memcpy` that a small image has no other use
+/// for.
+pub(crate) struct Parts<'a> {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) clean_start: bool,
+    pub(crate) keep_alive: u16,
+    pub(crate) client_identifier: &'a str,
+    pub(crate) properties: Properties<'a>,
+    pub(crate) will: Option<&'a Will<'a>>,
+    pub(crate) user_name: Option<&'a str>,
+    pub(crate) password: Option<&'a [u8]>,
+}
+
+impl Parts<'_> {
     fn measure(&self, sender: Sender) -> Result<MeasuredConnect, EncodeError> {
         let version = self.version;
         check_sender(PacketType::Connect, version, sender)?;
@@ -133,19 +178,16 @@ impl<'a> Connect<'a> {
             return Err(EncodeError::PropertyMissing(PropertyIdentifier::AuthenticationMethod));
         }
         let mut measure = Measure::default();
-        measure.binary(version.protocol_name().as_bytes())?;
+        measure.add(2 + version.protocol_name().len());
         measure.add(4); // level, flags, keep alive
-        let properties_len = self.properties.measure(version, SCOPE, &mut measure)?;
-        measure.string(self.client_identifier)?;
-        let will_properties_len = match self.will {
-            Some(will) => will.measure(version, &mut measure)?,
-            None => 0,
-        };
+        let properties_len = self.properties.measure(version, SCOPE, &mut measure);
+        measure.string(self.client_identifier);
+        let will_properties_len = self.will.map_or(0, |will| will.measure(version, &mut measure));
         if let Some(user_name) = self.user_name {
-            measure.string(user_name)?;
+            measure.string(user_name);
         }
         if let Some(password) = self.password {
-            measure.binary(password)?;
+            measure.binary(password);
         }
         Ok(MeasuredConnect { packet: measure.finish(properties_len)?, will_properties_len })
     }
@@ -160,21 +202,7 @@ impl<'a> Connect<'a> {
             | if self.password.is_some() { PASSWORD } else { 0 }
     }
 
-    /// The exact length of the packet; `self.version` counts, not the one given.
-    ///
-    /// # Errors
-    /// Those of [`encode`](Self::encode), but for the buffer.
-    pub fn encoded_len(&self, _version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
-        Ok(self.measure(sender)?.packet.packet_len())
-    }
-
-    /// Writes the packet to the start of `out` and returns its length; `self.version` counts, not the one given.
-    ///
-    /// # Errors
-    /// `ClientIdentifierEmpty`, `PasswordWithoutUserName`, `NullCharacter`, `FieldTooLong`, `NotInVersion` for
-    /// properties in 3.1.1, `PropertyMissing` for Authentication Data without its method, the errors of properties, and
-    /// `BufferTooSmall`. Nothing is written then.
-    pub fn encode(&self, _version: ProtocolVersion, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
+    pub(crate) fn encode(&self, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
         let version = self.version;
         let MeasuredConnect { packet, will_properties_len } = self.measure(sender)?;
         let (mut writer, len) = Writer::packet(out, PacketType::Connect.first_byte(), packet.remaining_length)?;
@@ -202,24 +230,25 @@ impl<'a> Connect<'a> {
 impl<'a> Will<'a> {
     fn decode(flags: u8, version: ProtocolVersion, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let qos = QoS::from_u8((flags & WILL_QOS) >> 3).ok_or(DecodeError::InvalidQoS)?;
-        let properties = Properties::decode(version, reader, Scope::Will)?;
-        let topic = TopicName::decode(reader.binary()?)?;
-        let payload = reader.binary()?;
+        let properties = Properties::decode(version, reader, Scope::Will);
+        let topic = TopicName::read(reader.binary(), reader);
+        let payload = reader.binary();
         Ok(Self { topic, payload, qos, retain: flags & WILL_RETAIN != 0, properties })
     }
 
-    fn measure(self, version: ProtocolVersion, measure: &mut Measure) -> Result<u32, EncodeError> {
-        let properties_len = self.properties.measure(version, Scope::Will, measure)?;
-        measure.binary(self.topic.as_str().as_bytes())?;
-        measure.binary(self.payload)?;
-        Ok(properties_len)
+    fn measure(&self, version: ProtocolVersion, measure: &mut Measure) -> u32 {
+        let properties_len = self.properties.measure(version, Scope::Will, measure);
+        measure.binary(self.topic.as_str().as_bytes());
+        measure.binary(self.payload);
+        properties_len
     }
 }
 
 /// Reads Protocol Name and level, §3.1.2.1 and §3.1.2.2.
 fn decode_version(reader: &mut Reader<'_>) -> Result<ProtocolVersion, DecodeError> {
-    let name = reader.binary()?;
-    let level = reader.u8()?;
+    let name = reader.binary();
+    let level = reader.u8();
+    reader.result()?;
     for version in [ProtocolVersion::V5_0, ProtocolVersion::V3_1_1, ProtocolVersion::V3_1] {
         if level == version.level() && name == version.protocol_name().as_bytes() {
             return if version.is_supported() {

@@ -24,18 +24,15 @@ impl<'a> Disconnect<'a> {
     pub(crate) fn decode(
         version: ProtocolVersion,
         sender: Sender,
-        mut reader: Reader<'a>,
+        reader: &mut Reader<'a>,
     ) -> Result<Self, DecodeError> {
         let mut disconnect = Self { reason_code: ReasonCode::NORMAL_DISCONNECTION, properties: Properties::EMPTY };
         if version.is_v5() && !reader.is_empty() {
-            disconnect.reason_code = ReasonCode::from_u8(reader.u8()?);
-            if !disconnect.reason_code.is_allowed_in(PacketType::Disconnect, sender) {
-                return Err(DecodeError::ReasonCodeNotAllowed(disconnect.reason_code));
-            }
+            disconnect.reason_code = reader.reason_code(PacketType::Disconnect, sender);
             // A remaining length below 2 means that there are no properties, §3.14.2.2.1.
             if !reader.is_empty() {
                 let scope = Scope::Packet(PacketType::Disconnect, sender);
-                disconnect.properties = Properties::decode(version, &mut reader, scope)?;
+                disconnect.properties = Properties::decode(version, reader, scope);
             }
         }
         reader.finish()?;
@@ -58,7 +55,7 @@ impl<'a> Disconnect<'a> {
         // The property length is written even where it is 0: §3.14.2.1 lets it be left out only together with the
         // Reason Code, and some readers insist.
         let scope = Scope::Packet(PacketType::Disconnect, sender);
-        let properties_len = self.properties.measure(version, scope, &mut measure)?;
+        let properties_len = self.properties.measure(version, scope, &mut measure);
         measure.finish(properties_len)
     }
 

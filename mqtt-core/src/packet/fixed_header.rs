@@ -1,7 +1,6 @@
 //! The fixed header: packet type, flags and Remaining Length, §2.1.
 
 use super::{PacketType, Sender};
-use crate::codec::reader::Reader;
 use crate::codec::variable_byte_integer;
 use crate::error::{DecodeError, EncodeError};
 use crate::types::QoS;
@@ -26,7 +25,8 @@ impl FixedHeader {
     /// Reads the fixed header at the front of `bytes`; `None`: it is not all there.
     ///
     /// What is wrong with the first byte is found as soon as that byte is there.
-    #[inline]
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
         let Some((&first, rest)) = bytes.split_first() else {
             return Ok(None);
@@ -47,14 +47,17 @@ impl FixedHeader {
         Ok(Some(Self { packet_type, flags, remaining_length, len: len + 1 }))
     }
 
-    /// Reads the fixed header of a packet that is all there, and gives what follows it.
+    /// Reads the fixed header of a packet that is all there, but for as many bytes `to_come`, and gives what follows it.
     #[inline]
-    pub(crate) fn split(packet: &[u8]) -> Result<(Self, Reader<'_>), DecodeError> {
+    pub(crate) fn split(packet: &[u8], to_come: u32) -> Result<(Self, &[u8]), DecodeError> {
         let header = Self::decode(packet)?.ok_or(DecodeError::UnexpectedEnd)?;
-        let mut reader = Reader::new(packet);
-        reader.bytes(header.len)?;
-        let reader = reader.whole(header.remaining_length)?;
-        Ok((header, reader))
+        let body = packet.get(header.len..).unwrap_or_default();
+        // `None`: more is to come than the packet has.
+        match header.remaining_length.checked_sub(to_come) {
+            Some(len) if body.len() == len as usize => Ok((header, body)),
+            Some(len) if body.len() > len as usize => Err(DecodeError::TrailingBytes),
+            _ => Err(DecodeError::UnexpectedEnd),
+        }
     }
 
     /// Bytes of the whole packet; at most 5 + 268,435,455.

@@ -19,6 +19,7 @@ mod within;
 pub use ack::{Ack, AckKind};
 pub use auth::Auth;
 pub use connack::Connack;
+pub(crate) use connect::Parts as ConnectParts;
 pub use connect::{Connect, Will};
 pub use disconnect::Disconnect;
 pub use packet_type::{PacketType, Sender};
@@ -71,14 +72,18 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// Names what is wrong with the bytes.
     pub fn decode(version: ProtocolVersion, sender: Sender, packet: &'a [u8]) -> Result<Self, DecodeError> {
-        let (header, reader) = FixedHeader::split(packet)?;
+        let (header, body) = FixedHeader::split(packet, 0)?;
+        // CONNECT says its own version.
+        if !version.is_supported() && !matches!(header.packet_type, PacketType::Connect) {
+            return Err(DecodeError::UnsupportedProtocolVersion(version.level()));
+        }
         check_received(header.packet_type, version, sender)?;
         if matches!(header.packet_type, PacketType::Publish) {
-            Self::decode_publish(version, sender, header.flags, reader)
+            Self::decode_publish(version, sender, header.flags, body)
         } else if let Some(kind) = AckKind::of(header.packet_type) {
-            Self::decode_ack(kind, version, sender, reader)
+            Self::decode_ack(kind, version, sender, body)
         } else {
-            Self::decode_rare(header.packet_type, version, sender, reader)
+            Self::decode_rare(header.packet_type, version, sender, body)
         }
     }
 
@@ -88,9 +93,9 @@ impl<'a> Packet<'a> {
         version: ProtocolVersion,
         sender: Sender,
         flags: u8,
-        reader: Reader<'a>,
+        body: &'a [u8],
     ) -> Result<Self, DecodeError> {
-        Publish::decode(version, sender, flags, reader).map(Self::Publish)
+        Publish::decode(version, sender, flags, &mut Reader::new(body), false).map(Self::Publish)
     }
 
     /// Likewise.
@@ -99,9 +104,9 @@ impl<'a> Packet<'a> {
         kind: AckKind,
         version: ProtocolVersion,
         sender: Sender,
-        reader: Reader<'a>,
+        body: &'a [u8],
     ) -> Result<Self, DecodeError> {
-        Ack::decode(kind, version, sender, reader).map(Self::Ack)
+        Ack::decode(kind, version, sender, &mut Reader::new(body)).map(Self::Ack)
     }
 
     /// Decodes what there is little of. Apart from the others, it does not slow them down.
@@ -110,8 +115,9 @@ impl<'a> Packet<'a> {
         packet_type: PacketType,
         version: ProtocolVersion,
         sender: Sender,
-        reader: Reader<'a>,
+        body: &'a [u8],
     ) -> Result<Self, DecodeError> {
+        let reader = &mut Reader::new(body);
         // Who sent it was checked before; said again, a client's image has no decoder for what only clients send.
         let from_client = matches!(sender, Sender::Client);
         match packet_type {
@@ -202,16 +208,14 @@ impl<'a> Packet<'a> {
 /// PINGREQ and PINGRESP are a fixed header alone, §3.12 and §3.13.
 const PING_LEN: usize = 2;
 
-/// Refuses what this side does not send, or not in this version. CONNECT says its own version.
+/// Refuses what this side does not send, or not in this version.
 #[inline]
 pub(crate) const fn check_received(
     packet_type: PacketType,
     version: ProtocolVersion,
     sender: Sender,
 ) -> Result<(), DecodeError> {
-    if !version.is_supported() && !matches!(packet_type, PacketType::Connect) {
-        Err(DecodeError::UnsupportedProtocolVersion(version.level()))
-    } else if matches!(packet_type, PacketType::Auth) && !version.is_v5() {
+    if matches!(packet_type, PacketType::Auth) && !version.is_v5() {
         Err(DecodeError::ReservedPacketType)
     } else if !packet_type.is_sent_by(sender, version) {
         Err(DecodeError::PacketNotAllowed(packet_type))

@@ -73,14 +73,17 @@ impl Delivery {
     }
 
     #[inline]
-    fn decode(flags: u8, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode(flags: u8, reader: &mut Reader<'_>) -> Self {
         let dup = flags & DUP != 0;
-        Ok(match fixed_header::qos(flags) {
+        match fixed_header::qos(flags) {
             Some(QoS::AtMostOnce) => Self::AtMostOnce,
-            Some(QoS::AtLeastOnce) => Self::AtLeastOnce { packet_identifier: reader.packet_identifier()?, dup },
-            Some(QoS::ExactlyOnce) => Self::ExactlyOnce { packet_identifier: reader.packet_identifier()?, dup },
-            None => return Err(DecodeError::InvalidQoS),
-        })
+            Some(QoS::AtLeastOnce) => Self::AtLeastOnce { packet_identifier: reader.packet_identifier(), dup },
+            Some(QoS::ExactlyOnce) => Self::ExactlyOnce { packet_identifier: reader.packet_identifier(), dup },
+            None => {
+                reader.fail(DecodeError::InvalidQoS);
+                Self::AtMostOnce
+            }
+        }
     }
 }
 
@@ -101,36 +104,19 @@ pub struct Publish<'a> {
 }
 
 impl<'a> Publish<'a> {
+    /// Reads what follows the fixed header; `head`: the payload is not there, and comes apart.
     #[inline]
     pub(crate) fn decode(
         version: ProtocolVersion,
         sender: Sender,
         flags: u8,
-        mut reader: Reader<'a>,
+        reader: &mut Reader<'a>,
+        head: bool,
     ) -> Result<Self, DecodeError> {
-        let mut publish = Self::read(version, sender, flags, &mut reader)?;
+        let mut publish = Self::read(version, sender, flags, reader);
         publish.payload = reader.rest();
-        Ok(publish)
-    }
-
-    /// Reads the head that framing found, fixed header to properties, not a byte more; `payload_len` bytes of payload follow
-    /// it on their way.
-    pub(crate) fn decode_head(
-        version: ProtocolVersion,
-        sender: Sender,
-        head: &'a [u8],
-        payload_len: u32,
-    ) -> Result<Self, DecodeError> {
-        let header = FixedHeader::decode(head)?.ok_or(DecodeError::UnexpectedEnd)?;
-        if !matches!(header.packet_type, PacketType::Publish) {
-            return Err(DecodeError::PacketNotAllowed(header.packet_type));
-        }
-        let mut reader = Reader::new(head);
-        reader.bytes(header.len)?;
-        let payload_begins = header.remaining_length.checked_sub(payload_len).ok_or(DecodeError::UnexpectedEnd)?;
-        let mut reader = reader.whole(payload_begins)?;
-        let publish = Self::read(version, sender, header.flags, &mut reader)?;
-        reader.finish()?;
+        reader.check(!head || publish.payload.is_empty(), DecodeError::TrailingBytes);
+        reader.result()?;
         Ok(publish)
     }
 
@@ -141,24 +127,26 @@ impl<'a> Publish<'a> {
             return None;
         }
         let mut reader = Reader::new(head);
-        reader.bytes(header.len).ok()?;
-        reader.binary().ok()?;
-        Delivery::decode(header.flags, &mut reader).ok()?.packet_identifier()
+        reader.bytes(header.len);
+        reader.binary();
+        let delivery = Delivery::decode(header.flags, &mut reader);
+        reader.result().ok()?;
+        delivery.packet_identifier()
     }
 
     /// Reads what comes before the payload; what `reader` has left is the payload.
     #[inline]
-    fn read(version: ProtocolVersion, sender: Sender, flags: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let topic = match reader.binary()? {
+    fn read(version: ProtocolVersion, sender: Sender, flags: u8, reader: &mut Reader<'a>) -> Self {
+        let topic = match reader.binary() {
             [] => None,
-            name => Some(TopicName::decode(name)?),
+            name => Some(TopicName::read(name, reader)),
         };
-        let delivery = Delivery::decode(flags, reader)?;
-        let properties = Properties::decode(version, reader, Scope::Packet(PacketType::Publish, sender))?;
+        let delivery = Delivery::decode(flags, reader);
+        let properties = Properties::decode(version, reader, Scope::Packet(PacketType::Publish, sender));
         if topic.is_none() && properties.topic_alias().is_none() {
-            return Err(DecodeError::TopicMissing);
+            reader.fail(DecodeError::TopicMissing);
         }
-        Ok(Self { topic, delivery, retain: flags & RETAIN != 0, properties, payload: &[] })
+        Self { topic, delivery, retain: flags & RETAIN != 0, properties, payload: &[] }
     }
 
     #[inline]
@@ -166,35 +154,42 @@ impl<'a> Publish<'a> {
         u32::try_from(self.payload.len()).map_err(|_| EncodeError::PacketTooLarge)
     }
 
+    /// `own`: encoded properties that go behind those of the packet, and may stand beside them.
     #[inline]
-    fn measure(&self, version: ProtocolVersion, sender: Sender, payload_len: u32) -> Result<Measured, EncodeError> {
+    pub(crate) fn measure(
+        &self,
+        version: ProtocolVersion,
+        sender: Sender,
+        own: &[u8],
+        payload_len: u32,
+    ) -> Result<Measured, EncodeError> {
         check_sender(PacketType::Publish, version, sender)?;
         let mut measure = Measure::default();
         let topic = match self.topic {
             Some(topic) => topic.as_str(),
-            None if version.is_v5() && self.properties.topic_alias().is_some() => "",
+            None if version.is_v5() && (!own.is_empty() || self.properties.topic_alias().is_some()) => "",
             None => return Err(EncodeError::TopicMissing),
         };
-        measure.binary(topic.as_bytes())?;
+        measure.binary(topic.as_bytes());
         if self.delivery.packet_identifier().is_some() {
             measure.add(2);
         }
         let scope = Scope::Packet(PacketType::Publish, sender);
-        let properties_len = self.properties.measure(version, scope, &mut measure)?;
-        measure.add(payload_len as usize);
+        let properties_len = self.properties.measure_with(version, scope, own, &mut measure);
+        measure.payload(payload_len);
         measure.finish(properties_len)
     }
 
     /// Writes everything before the payload.
     #[inline]
-    fn write(&self, version: ProtocolVersion, measured: Measured, writer: &mut Writer<'_>) {
+    pub(crate) fn write(&self, version: ProtocolVersion, own: &[u8], measured: Measured, writer: &mut Writer<'_>) {
         let first = PacketType::Publish.first_byte() | self.delivery.flags() | if self.retain { RETAIN } else { 0 };
         writer.fixed_header(first, measured.remaining_length);
         writer.binary(self.topic.map_or(&[], |topic| topic.as_str().as_bytes()));
         if let Some(packet_identifier) = self.delivery.packet_identifier() {
             writer.u16(packet_identifier.number());
         }
-        self.properties.write(version, writer, measured.properties_len);
+        self.properties.write_with(version, own, writer, measured.properties_len);
     }
 
     /// The exact length of the packet.
@@ -202,7 +197,7 @@ impl<'a> Publish<'a> {
     /// # Errors
     /// Those of [`encode`](Self::encode), but for the buffer.
     pub fn encoded_len(&self, version: ProtocolVersion, sender: Sender) -> Result<usize, EncodeError> {
-        Ok(self.measure(version, sender, self.payload_len()?)?.packet_len())
+        Ok(self.measure(version, sender, &[], self.payload_len()?)?.packet_len())
     }
 
     /// Writes the packet to the start of `out` and returns its length.
@@ -212,38 +207,11 @@ impl<'a> Publish<'a> {
     /// of properties, `PacketTooLarge`, and `BufferTooSmall`. Nothing is written then.
     #[inline]
     pub fn encode(&self, version: ProtocolVersion, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
-        let measured = self.measure(version, sender, self.payload_len()?)?;
+        let measured = self.measure(version, sender, &[], self.payload_len()?)?;
         let len = measured.packet_len();
         let mut writer = Writer::new(out, len)?;
-        self.write(version, measured, &mut writer);
+        self.write(version, &[], measured, &mut writer);
         writer.bytes(self.payload);
-        Ok(len)
-    }
-
-    /// Bytes of the whole packet, which Maximum Packet Size counts, with a payload of `payload_len` bytes instead of its own.
-    pub(crate) fn len_with_payload(
-        &self,
-        version: ProtocolVersion,
-        sender: Sender,
-        payload_len: u32,
-    ) -> Result<usize, EncodeError> {
-        Ok(self.measure(version, sender, payload_len)?.packet_len())
-    }
-
-    /// Writes everything before a payload of `payload_len` bytes, which is sent apart, to the start of `out` and returns its
-    /// length.
-    #[inline]
-    pub(crate) fn encode_head(
-        &self,
-        version: ProtocolVersion,
-        sender: Sender,
-        payload_len: u32,
-        out: &mut [u8],
-    ) -> Result<usize, EncodeError> {
-        let measured = self.measure(version, sender, payload_len)?;
-        let len = measured.packet_len().saturating_sub(payload_len as usize);
-        let mut writer = Writer::new(out, len)?;
-        self.write(version, measured, &mut writer);
         Ok(len)
     }
 }
@@ -275,6 +243,30 @@ mod tests {
         all.into_iter().filter(|(version, _)| version.is_supported())
     }
 
+    /// As the machine does it.
+    fn decode_head(
+        version: ProtocolVersion,
+        sender: Sender,
+        head: &[u8],
+        payload_len: u32,
+    ) -> Result<Publish<'_>, DecodeError> {
+        let (header, body) = FixedHeader::split(head, payload_len)?;
+        Publish::decode(version, sender, header.flags, &mut Reader::new(body), true)
+    }
+
+    /// As the machine does it; tells the length of the whole packet.
+    fn encode_head(
+        head: &Publish<'_>,
+        version: ProtocolVersion,
+        payload_len: u32,
+        out: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        let measured = head.measure(version, Sender::Client, &[], payload_len)?;
+        let mut writer = Writer::new(out, measured.packet_len() - payload_len as usize)?;
+        head.write(version, &[], measured, &mut writer);
+        Ok(measured.packet_len())
+    }
+
     #[test]
     fn a_head_and_the_payload_behind_it_are_the_packet() {
         for (version, publish) in messages() {
@@ -286,19 +278,14 @@ mod tests {
             assert_eq!(payload, publish.payload);
 
             let mut out = vec![0xa5; expected.len() + 1];
-            assert_eq!(
-                head.encode_head(version, Sender::Client, payload_len, &mut out),
-                Ok(expected.len()),
-                "{version:?}"
-            );
+            assert_eq!(encode_head(&head, version, payload_len, &mut out), Ok(whole.len()), "{version:?}");
             assert_eq!(out.split_last(), Some((&0xa5, expected)), "{version:?}");
-            assert_eq!(head.len_with_payload(version, Sender::Client, payload_len), Ok(whole.len()));
-            assert_eq!(Publish::decode_head(version, Sender::Client, expected, payload_len), Ok(head), "{version:?}");
+            assert_eq!(decode_head(version, Sender::Client, expected, payload_len), Ok(head), "{version:?}");
             for len in 0..expected.len() {
                 let needed = expected.len();
                 let mut small = vec![0xa5; len];
                 let refused = Err(EncodeError::BufferTooSmall { needed });
-                assert_eq!(head.encode_head(version, Sender::Client, payload_len, &mut small), refused);
+                assert_eq!(encode_head(&head, version, payload_len, &mut small), refused);
                 assert_eq!(small, vec![0xa5; len]);
             }
         }
@@ -312,17 +299,11 @@ mod tests {
             let head_len = whole.len() - publish.payload.len();
             for len in (0..whole.len()).filter(|&len| len != head_len) {
                 for payload_len in [publish.payload.len(), whole.len() - len, 0] {
-                    let result = Publish::decode_head(version, Sender::Server, &whole[..len], payload_len as u32);
+                    let result = decode_head(version, Sender::Server, &whole[..len], payload_len as u32);
                     let refused = matches!(result, Err(DecodeError::UnexpectedEnd | DecodeError::TrailingBytes));
                     assert!(refused, "{len} of {} bytes, {payload_len} of payload", whole.len());
                 }
             }
         }
-    }
-
-    #[test]
-    fn other_packets_have_no_head() {
-        let result = Publish::decode_head(ProtocolVersion::V5_0, Sender::Server, &[0xd0, 0], 0);
-        assert_eq!(result, Err(DecodeError::PacketNotAllowed(PacketType::Pingresp)));
     }
 }

@@ -34,7 +34,7 @@ pub struct Unsuback<'a> {
 }
 
 impl<'a> Suback<'a> {
-    pub(crate) fn decode(version: ProtocolVersion, reader: Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(version: ProtocolVersion, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let Body { packet_identifier, properties, reason_codes } = Body::decode(PacketType::Suback, version, reader)?;
         Ok(Self { packet_identifier, properties, reason_codes })
     }
@@ -63,7 +63,7 @@ impl<'a> Suback<'a> {
 }
 
 impl<'a> Unsuback<'a> {
-    pub(crate) fn decode(version: ProtocolVersion, reader: Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(version: ProtocolVersion, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let Body { packet_identifier, properties, reason_codes } = Body::decode(PacketType::Unsuback, version, reader)?;
         Ok(Self { packet_identifier, properties, reason_codes })
     }
@@ -99,9 +99,10 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn decode(packet_type: PacketType, version: ProtocolVersion, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
-        let packet_identifier = reader.packet_identifier()?;
-        let properties = Properties::decode(version, &mut reader, Scope::Packet(packet_type, Sender::Server))?;
+    fn decode(packet_type: PacketType, version: ProtocolVersion, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let packet_identifier = reader.packet_identifier();
+        let properties = Properties::decode(version, reader, Scope::Packet(packet_type, Sender::Server));
+        reader.result()?;
         if !has_codes(packet_type, version) {
             reader.finish()?;
         } else if reader.is_empty() {
@@ -140,7 +141,7 @@ impl<'a> Body<'a> {
         }
         let mut measure = Measure::default();
         measure.add(2);
-        let properties_len = self.properties.measure(version, Scope::Packet(packet_type, sender), &mut measure)?;
+        let properties_len = self.properties.measure(version, Scope::Packet(packet_type, sender), &mut measure);
         measure.add(self.reason_codes.len());
         measure.finish(properties_len)
     }

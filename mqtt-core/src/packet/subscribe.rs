@@ -106,8 +106,10 @@ impl<'a> Subscription<'a> {
     }
 
     fn decode(version: ProtocolVersion, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let filter = TopicFilter::decode(reader.binary()?)?;
-        let byte = reader.u8()?;
+        let filter = TopicFilter::decode(reader.binary());
+        let byte = reader.u8();
+        reader.result()?;
+        let filter = filter?;
         if !version.is_v5() && byte & !0b11 != 0 {
             return Err(DecodeError::ReservedBits);
         }
@@ -118,16 +120,20 @@ impl<'a> Subscription<'a> {
         Ok(Self { filter, options })
     }
 
-    fn measure(self, version: ProtocolVersion, measure: &mut Measure) -> Result<(), EncodeError> {
-        if !version.is_v5() && !self.options.is_plain() {
-            return Err(EncodeError::NotInVersion);
+    /// Reads an entry that was checked before; `None` at the end. What 5.0 reads includes what 3.1.1 wrote.
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        if reader.is_empty() {
+            return None;
         }
-        if self.options.no_local && self.filter.is_shared() {
-            return Err(EncodeError::NoLocalOnShared);
-        }
-        measure.binary(self.filter.as_str().as_bytes())?;
+        let filter = TopicFilter::from_checked(reader.checked_string());
+        Some(Self { filter, options: SubscriptionOptions::from_u8(reader.u8()).ok()? })
+    }
+
+    fn measure(self, measure: &mut Measure) {
+        measure.check(!(self.options.no_local && self.filter.is_shared()), EncodeError::NoLocalOnShared);
+        measure.binary(self.filter.as_str().as_bytes());
         measure.add(1);
-        Ok(())
     }
 }
 
@@ -169,28 +175,38 @@ impl<'a> Subscriptions<'a> {
     /// All entries, in their order.
     pub fn iter(self) -> impl Iterator<Item = Subscription<'a>> + Clone {
         let mut encoded = Reader::new(self.encoded);
-        // The block was checked, so decoding succeeds until it ends. What 5.0 reads includes what 3.1.1 wrote.
-        let decoded = core::iter::from_fn(move || Subscription::decode(ProtocolVersion::V5_0, &mut encoded).ok());
+        let decoded = core::iter::from_fn(move || Subscription::read(&mut encoded));
         decoded.chain(self.list.iter().copied())
     }
 
     /// Reads all that is left.
-    fn decode(version: ProtocolVersion, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(version: ProtocolVersion, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         if reader.is_empty() {
             return Err(DecodeError::EmptyPayload);
         }
         let encoded = reader.rest();
         while !reader.is_empty() {
-            Subscription::decode(version, &mut reader)?;
+            Subscription::decode(version, reader)?;
         }
         Ok(Self::from_encoded(encoded))
     }
 
-    pub(crate) fn measure(self, version: ProtocolVersion, measure: &mut Measure) -> Result<(), EncodeError> {
-        if self.is_empty() {
-            return Err(EncodeError::EmptyPayload);
+    /// Refuses what this version cannot say.
+    pub(crate) fn check_version(self, version: ProtocolVersion) -> Result<(), EncodeError> {
+        if version.is_v5() || self.iter().all(|subscription| subscription.options.is_plain()) {
+            Ok(())
+        } else {
+            Err(EncodeError::NotInVersion)
         }
-        self.iter().try_for_each(|subscription| subscription.measure(version, measure))
+    }
+
+    pub(crate) fn measure(self, measure: &mut Measure) {
+        measure.check(!self.is_empty(), EncodeError::EmptyPayload);
+        // What was encoded was checked then.
+        measure.add(self.encoded.len());
+        for subscription in self.list {
+            subscription.measure(measure);
+        }
     }
 
     pub(crate) fn write(self, writer: &mut Writer<'_>) {
@@ -235,10 +251,11 @@ pub struct Subscribe<'a> {
 }
 
 impl<'a> Subscribe<'a> {
-    pub(crate) fn decode(version: ProtocolVersion, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
-        let packet_identifier = reader.packet_identifier()?;
+    pub(crate) fn decode(version: ProtocolVersion, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let packet_identifier = reader.packet_identifier();
         let scope = Scope::Packet(PacketType::Subscribe, Sender::Client);
-        let properties = Properties::decode(version, &mut reader, scope)?;
+        let properties = Properties::decode(version, reader, scope);
+        reader.result()?;
         let filters = Subscriptions::decode(version, reader)?;
         Ok(Self { packet_identifier, properties, filters })
     }
@@ -248,8 +265,9 @@ impl<'a> Subscribe<'a> {
         let mut measure = Measure::default();
         measure.add(2);
         let scope = Scope::Packet(PacketType::Subscribe, sender);
-        let properties_len = self.properties.measure(version, scope, &mut measure)?;
-        self.filters.measure(version, &mut measure)?;
+        let properties_len = self.properties.measure(version, scope, &mut measure);
+        self.filters.check_version(version)?;
+        self.filters.measure(&mut measure);
         measure.finish(properties_len)
     }
 

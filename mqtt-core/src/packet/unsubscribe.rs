@@ -55,23 +55,23 @@ impl<'a> TopicFilters<'a> {
     }
 
     /// Reads all that is left.
-    fn decode(mut reader: Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         if reader.is_empty() {
             return Err(DecodeError::EmptyPayload);
         }
         let encoded = reader.rest();
         while !reader.is_empty() {
-            decode_filter(&mut reader)?;
+            decode_filter(reader)?;
         }
         Ok(Self::from_encoded(encoded))
     }
 
-    pub(crate) fn measure(self, measure: &mut Measure) -> Result<(), EncodeError> {
-        if self.is_empty() {
-            return Err(EncodeError::EmptyPayload);
-        }
+    pub(crate) fn measure(self, measure: &mut Measure) {
+        measure.check(!self.is_empty(), EncodeError::EmptyPayload);
         measure.add(self.encoded.len());
-        self.list.iter().try_for_each(|filter| measure.binary(filter.as_str().as_bytes()))
+        for filter in self.list {
+            measure.binary(filter.as_str().as_bytes());
+        }
     }
 
     pub(crate) fn write(self, writer: &mut Writer<'_>) {
@@ -83,7 +83,9 @@ impl<'a> TopicFilters<'a> {
 }
 
 fn decode_filter<'a>(reader: &mut Reader<'a>) -> Result<TopicFilter<'a>, DecodeError> {
-    TopicFilter::decode(reader.binary()?)
+    let filter = reader.binary();
+    reader.result()?;
+    TopicFilter::decode(filter)
 }
 
 impl PartialEq for TopicFilters<'_> {
@@ -119,10 +121,11 @@ pub struct Unsubscribe<'a> {
 }
 
 impl<'a> Unsubscribe<'a> {
-    pub(crate) fn decode(version: ProtocolVersion, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
-        let packet_identifier = reader.packet_identifier()?;
+    pub(crate) fn decode(version: ProtocolVersion, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let packet_identifier = reader.packet_identifier();
         let scope = Scope::Packet(PacketType::Unsubscribe, Sender::Client);
-        let properties = Properties::decode(version, &mut reader, scope)?;
+        let properties = Properties::decode(version, reader, scope);
+        reader.result()?;
         let filters = TopicFilters::decode(reader)?;
         Ok(Self { packet_identifier, properties, filters })
     }
@@ -132,8 +135,8 @@ impl<'a> Unsubscribe<'a> {
         let mut measure = Measure::default();
         measure.add(2);
         let scope = Scope::Packet(PacketType::Unsubscribe, sender);
-        let properties_len = self.properties.measure(version, scope, &mut measure)?;
-        self.filters.measure(&mut measure)?;
+        let properties_len = self.properties.measure(version, scope, &mut measure);
+        self.filters.measure(&mut measure);
         measure.finish(properties_len)
     }
 

@@ -22,31 +22,31 @@ fn shorten_to_fit<P>(
 // A client's image has no other packets than those that it writes, hence two of their own beside that of `Packet`.
 
 impl Disconnect<'_> {
-    /// [`Packet::encode_within`], of this packet alone.
+    /// [`Packet::encode_within`], of this packet alone, which is shortened.
     pub(crate) fn encode_within(
-        mut self,
+        &mut self,
         version: ProtocolVersion,
         sender: Sender,
         maximum: Option<u32>,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
         let shorten = |packet: &mut Self| packet.properties = packet.properties.without_diagnostics();
-        shorten_to_fit(&mut self, maximum, |packet| packet.encoded_len(version, sender), shorten)?;
+        shorten_to_fit(self, maximum, |packet| packet.encoded_len(version, sender), shorten)?;
         self.encode(version, sender, out)
     }
 }
 
 impl Auth<'_> {
-    /// [`Packet::encode_within`], of this packet alone.
+    /// [`Packet::encode_within`], of this packet alone, which is shortened.
     pub(crate) fn encode_within(
-        mut self,
+        &mut self,
         version: ProtocolVersion,
         sender: Sender,
         maximum: Option<u32>,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
         let shorten = |packet: &mut Self| packet.properties = packet.properties.without_diagnostics();
-        shorten_to_fit(&mut self, maximum, |packet| packet.encoded_len(version, sender), shorten)?;
+        shorten_to_fit(self, maximum, |packet| packet.encoded_len(version, sender), shorten)?;
         self.encode(version, sender, out)
     }
 }

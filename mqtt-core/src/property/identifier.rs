@@ -126,7 +126,7 @@ impl PropertyIdentifier {
 
     /// Which packet of which sender may carry which property. MQTT 5.0 §2.2.2.2, Table 2-4, and the sections of DISCONNECT
     /// (§3.14.2.2.2, §3.14.2.2.5) and PUBLISH (§3.3.4); stated nowhere else.
-    pub(crate) const fn is_allowed_in(self, scope: Scope) -> bool {
+    const fn is_allowed_in(self, scope: Scope) -> bool {
         use PacketType as P;
         let (packet, server) = match scope {
             Scope::Will => return self.is_allowed_in_will(),
@@ -205,10 +205,9 @@ impl PropertyIdentifier {
         }
     }
 
-    /// The bit that stands for the property in [`Scope::allowed`]: the largest number is 42.
-    #[inline]
-    pub(crate) const fn bit(self) -> u64 {
-        1_u64.wrapping_shl(self as u32)
+    /// Only for people: it may be left out, or not be wanted.
+    pub(crate) const fn is_diagnostic(self) -> bool {
+        matches!(self, Self::ReasonString | Self::UserProperty)
     }
 
     const fn is_allowed_in_will(self) -> bool {
@@ -226,65 +225,76 @@ impl PropertyIdentifier {
 }
 
 impl Scope {
-    /// The properties that may stand here, a bit for each.
-    #[inline]
-    pub(crate) const fn allowed(self) -> u64 {
+    /// Which bit of a row of [`ALLOWED`] is asked.
+    const fn column(self) -> u16 {
         match self {
-            Self::Will => ALLOWED_IN_WILL,
-            Self::Packet(packet, sender) => {
-                let [client, server] = allowed_in(packet);
-                if matches!(sender, Sender::Server) { server } else { client }
-            }
+            Self::Will => 0,
+            Self::Packet(packet, sender) => match (packet, sender) {
+                // PINGREQ and PINGRESP have no properties: their columns are for these two.
+                (PacketType::Publish, Sender::Server) => PacketType::Pingreq as u16,
+                (PacketType::Disconnect, Sender::Server) => PacketType::Pingresp as u16,
+                _ => packet as u16,
+            },
         }
     }
 
     /// The properties that may stand here more than once: User Property, and Subscription Identifier in a PUBLISH.
     #[inline]
-    pub(crate) const fn repeatable(self) -> u64 {
-        let user_property = PropertyIdentifier::UserProperty.bit();
-        match self {
-            Self::Packet(PacketType::Publish, _) => user_property | PropertyIdentifier::SubscriptionIdentifier.bit(),
-            _ => user_property,
+    pub(crate) const fn may_repeat(self, property: PropertyIdentifier) -> bool {
+        match property {
+            PropertyIdentifier::UserProperty => true,
+            PropertyIdentifier::SubscriptionIdentifier => matches!(self, Self::Packet(PacketType::Publish, _)),
+            _ => false,
         }
     }
 
-    /// Asks the table for each property: only the compiler does, never the program.
-    const fn ask_table(self) -> u64 {
-        let (mut allowed, mut number) = (0, 0);
-        while number < u8::MAX {
-            if let Some(property) = PropertyIdentifier::from_u8(number) {
-                if property.is_allowed_in(self) {
-                    allowed |= property.bit();
+    /// Tells whether the property may stand here.
+    #[inline]
+    pub(crate) fn allows(self, property: PropertyIdentifier) -> bool {
+        ALLOWED.get(property as usize).is_some_and(|row| row >> self.column() & 1 != 0)
+    }
+}
+
+/// What the table of [`PropertyIdentifier::is_allowed_in`] says, two bytes a property: only the compiler asks it.
+#[allow(clippy::indexing_slicing)] // by the compiler alone
+static ALLOWED: [u16; LAST] = {
+    let packets = [
+        Scope::Will,
+        Scope::Packet(PacketType::Connect, Sender::Client),
+        Scope::Packet(PacketType::Connack, Sender::Server),
+        Scope::Packet(PacketType::Publish, Sender::Client),
+        Scope::Packet(PacketType::Publish, Sender::Server),
+        Scope::Packet(PacketType::Puback, Sender::Client),
+        Scope::Packet(PacketType::Pubrec, Sender::Client),
+        Scope::Packet(PacketType::Pubrel, Sender::Client),
+        Scope::Packet(PacketType::Pubcomp, Sender::Client),
+        Scope::Packet(PacketType::Subscribe, Sender::Client),
+        Scope::Packet(PacketType::Suback, Sender::Server),
+        Scope::Packet(PacketType::Unsubscribe, Sender::Client),
+        Scope::Packet(PacketType::Unsuback, Sender::Server),
+        Scope::Packet(PacketType::Disconnect, Sender::Client),
+        Scope::Packet(PacketType::Disconnect, Sender::Server),
+        Scope::Packet(PacketType::Auth, Sender::Client),
+    ];
+    let mut rows = [0; LAST];
+    let mut number = 0;
+    while number < LAST {
+        let mut packet = 0;
+        while packet < packets.len() {
+            if let Some(property) = PropertyIdentifier::from_u8(number as u8) {
+                if property.is_allowed_in(packets[packet]) {
+                    rows[number] |= 1 << packets[packet].column();
                 }
             }
-            number += 1;
+            packet += 1;
         }
-        allowed
+        number += 1;
     }
-}
+    rows
+};
 
-const ALLOWED_IN_WILL: u64 = Scope::Will.ask_table();
-
-const fn ask_table(packet: PacketType) -> [u64; 2] {
-    [Scope::Packet(packet, Sender::Client).ask_table(), Scope::Packet(packet, Sender::Server).ask_table()]
-}
-
-/// For each packet, what the Client and what the Server may put into it.
-const fn allowed_in(packet: PacketType) -> [u64; 2] {
-    use PacketType as P;
-    match packet {
-        P::Connect => const { ask_table(P::Connect) },
-        P::Connack => const { ask_table(P::Connack) },
-        P::Publish => const { ask_table(P::Publish) },
-        P::Puback | P::Pubrec | P::Pubrel | P::Pubcomp => const { ask_table(P::Puback) },
-        P::Subscribe => const { ask_table(P::Subscribe) },
-        P::Suback | P::Unsuback => const { ask_table(P::Suback) },
-        P::Unsubscribe => const { ask_table(P::Unsubscribe) },
-        P::Pingreq | P::Pingresp => [0, 0],
-        P::Disconnect => const { ask_table(P::Disconnect) },
-        P::Auth => const { ask_table(P::Auth) },
-    }
-}
+/// Behind the last number.
+const LAST: usize = PropertyIdentifier::SharedSubscriptionAvailable as usize + 1;
 
 impl fmt::Display for PropertyIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

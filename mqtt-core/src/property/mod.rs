@@ -8,3 +8,4 @@ pub use identifier::PropertyIdentifier;
 pub(crate) use identifier::Scope;
 pub use properties::{Properties, PropertiesIter};
 pub use value::Property;
+pub(crate) use value::Raw;

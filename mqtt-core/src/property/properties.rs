@@ -1,6 +1,6 @@
 //! The properties of one packet.
 
-use super::{Property, PropertyIdentifier, Scope};
+use super::{Property, PropertyIdentifier, Raw, Scope};
 use crate::codec::reader::Reader;
 use crate::codec::variable_byte_integer;
 use crate::codec::writer::{Measure, Writer};
@@ -27,8 +27,16 @@ pub struct Properties<'a> {
     /// Checked when they were decoded, or when they were put into a store.
     encoded: &'a [u8],
     list: &'a [Property<'a>],
-    /// Reason String and User Properties are passed over.
-    without_diagnostics: bool,
+    diagnostics: Diagnostics,
+}
+
+/// Reason String and User Properties. A word, because a value that ends in a byte is copied by calls of `memcpy`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u32)]
+enum Diagnostics {
+    Kept = 0,
+    PassedOver,
 }
 
 impl<'a> Properties<'a> {
@@ -65,47 +73,27 @@ impl<'a> Properties<'a> {
     /// # Errors
     /// Those of a packet with these properties, and `BufferTooSmall` with the bytes that are needed. Nothing is written then.
     pub fn encode(&self, packet_type: PacketType, sender: Sender, out: &mut [u8]) -> Result<usize, EncodeError> {
-        let len = self.block_len(Scope::Packet(packet_type, sender))? as usize;
+        let mut measure = Measure::default();
+        self.measure_block(Scope::Packet(packet_type, sender), &mut measure);
+        let len = measure.remaining_length()? as usize;
         self.write_block(&mut Writer::new(out, len)?);
         Ok(len)
     }
 
     /// Properties that were encoded and checked before, followed by some to be written.
     pub(crate) const fn with_encoded(encoded: &'a [u8], list: &'a [Property<'a>]) -> Self {
-        Self { encoded, list, without_diagnostics: false }
+        Self { encoded, list, diagnostics: Diagnostics::Kept }
     }
 
     /// The same without Reason String and User Properties, which are left out of a packet that is too large with them
     /// (§3.4.2.2.2 and its like).
     #[must_use]
     pub fn without_diagnostics(self) -> Self {
-        let rest = Self { without_diagnostics: true, ..self };
+        let rest = Self { diagnostics: Diagnostics::PassedOver, ..self };
         // Where nothing else is left, the packet may take its shortest form.
-        if rest.iter().next().is_none() { Self::EMPTY } else { rest }
-    }
-
-    /// These properties and `own`, of which there are few and short ones. They are encoded into `scratch` where the two lists
-    /// cannot be joined otherwise.
-    pub(crate) fn joined<'b>(self, own: &'b [Property<'b>], scope: Scope, scratch: &'b mut [u8; 16]) -> Properties<'b>
-    where
-        'a: 'b,
-    {
-        if own.is_empty() {
-            return self;
-        }
-        if self.list.is_empty() {
-            return Properties { list: own, ..self };
-        }
-        let len = Self::encode_block(own, scope, scratch).unwrap_or(0);
-        Properties { encoded: scratch.get(..len).unwrap_or(&[]), ..self }
-    }
-
-    /// Encodes properties without their length to the start of `out`, and tells how many bytes they take.
-    pub(crate) fn encode_block(list: &[Property<'_>], scope: Scope, out: &mut [u8]) -> Result<usize, EncodeError> {
-        let properties = Properties::new(list);
-        let len = properties.block_len(scope)? as usize;
-        properties.write_block(&mut Writer::new(out, len)?);
-        Ok(len)
+        let nothing =
+            rest.parts().next().is_none() && !rest.list.iter().any(|property| rest.has_use_for(property.identifier()));
+        if nothing { Self::EMPTY } else { rest }
     }
 
     /// Tells whether there are none.
@@ -119,8 +107,8 @@ impl<'a> Properties<'a> {
     #[inline]
     #[must_use]
     pub const fn iter(self) -> PropertiesIter<'a> {
-        let Self { encoded, list, without_diagnostics } = self;
-        PropertiesIter { encoded: Reader::new(encoded), list, without_diagnostics }
+        let Self { encoded, list, diagnostics } = self;
+        PropertiesIter { encoded: Reader::new(encoded), list, diagnostics }
     }
 
     /// The User Properties, names with values, in their order.
@@ -182,97 +170,146 @@ impl<'a> Properties<'a> {
     /// The Topic Alias, if there is one.
     #[must_use]
     pub fn topic_alias(&self) -> Option<u16> {
-        self.iter().find_map(|property| match property {
-            Property::TopicAlias(alias) => Some(alias),
-            _ => None,
-        })
+        self.find(PropertyIdentifier::TopicAlias).map(|found| found.number as u16)
     }
 
     /// Tells whether this property is among them.
     pub(crate) fn has(self, identifier: PropertyIdentifier) -> bool {
-        self.iter().any(|property| property.identifier() == identifier)
+        self.find(identifier).is_some()
+    }
+
+    /// The value of the first property with this identifier: so a client that looks at no other has no code to read them all.
+    #[inline]
+    pub(crate) fn find(&self, identifier: PropertyIdentifier) -> Option<Raw<'a>> {
+        // Only 5.0 has them.
+        if cfg!(feature = "v5") { self.search(identifier) } else { None }
+    }
+
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn search(&self, identifier: PropertyIdentifier) -> Option<Raw<'a>> {
+        let mut list = self.list.iter();
+        self.raw()
+            .find(|found| found.identifier == identifier)
+            .or_else(|| list.find(|property| property.identifier() == identifier).map(Property::raw))
+    }
+
+    /// Those that were decoded, without the names of their values.
+    pub(crate) fn raw(&self) -> impl Iterator<Item = Raw<'a>> + use<'a> {
+        let mut encoded = Reader::new(self.encoded);
+        // Only 5.0 has them.
+        core::iter::from_fn(move || if cfg!(feature = "v5") { Raw::read(&mut encoded) } else { None })
     }
 
     /// Reads the length and the block, and checks all of it. Before 5.0 there are no properties, hence no bytes.
-    #[inline(always)] // two callers on the way of a message; returned from a call it would be copied
-    pub(crate) fn decode(version: ProtocolVersion, reader: &mut Reader<'a>, scope: Scope) -> Result<Self, DecodeError> {
-        if !version.is_v5() {
-            return Ok(Self::EMPTY);
-        }
-        let len = reader.variable_byte_integer()?;
-        let encoded = reader.bytes(len as usize)?;
-        if !encoded.is_empty() {
-            check(encoded, scope)?;
-        }
-        Ok(Self::with_encoded(encoded, &[]))
+    #[inline]
+    pub(crate) fn decode(version: ProtocolVersion, reader: &mut Reader<'a>, scope: Scope) -> Self {
+        let encoded = if version.is_v5() { decode_block(reader, scope) } else { &[] };
+        Self::with_encoded(encoded, &[])
     }
 
-    /// The bytes of the block without its length; checks each property against the table.
-    pub(crate) fn block_len(&self, scope: Scope) -> Result<u32, EncodeError> {
+    /// Adds the bytes of the block without its length, and tells them; checks each property against the table.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(crate) fn measure_block(&self, scope: Scope, measure: &mut Measure) -> u32 {
         if !cfg!(feature = "v5") {
-            return if self.is_empty() { Ok(0) } else { Err(EncodeError::NotInVersion) };
+            measure.check(self.is_empty(), EncodeError::NotInVersion);
+            return 0;
         }
-        let mut measure = Measure::default();
+        let before = measure.len();
         let mut seen = Seen::none(scope);
-        if self.without_diagnostics {
-            for property in *self {
-                measure_list(&[property], &mut seen, &mut measure)?;
-            }
-            return measure.remaining_length();
-        }
-        measure.add(self.encoded.len());
         // Decoded for another packet, perhaps: the table is asked again.
-        let mut encoded = Reader::new(self.encoded);
-        while let Some(identifier) = next_identifier(&mut encoded) {
-            seen.accept(identifier).map_err(Refused::encode_error)?;
+        for (identifier, bytes) in self.parts() {
+            seen.accept_into(identifier, measure);
+            measure.add(bytes.len());
         }
-        measure_list(self.list, &mut seen, &mut measure)?;
-        measure.remaining_length()
+        for property in self.list {
+            let identifier = property.identifier();
+            if self.has_use_for(identifier) {
+                seen.accept_into(identifier, measure);
+                property.measure(measure);
+            }
+        }
+        measure.len().wrapping_sub(before) as u32
     }
 
     /// Adds the bytes of the block with its length, and tells those without it, which [`write`](Self::write) wants.
     #[inline]
-    pub(crate) fn measure(
+    pub(crate) fn measure(&self, version: ProtocolVersion, scope: Scope, measure: &mut Measure) -> u32 {
+        self.measure_with(version, scope, &[], measure)
+    }
+
+    /// [`measure`](Self::measure), with properties behind these that are encoded already.
+    #[inline]
+    pub(crate) fn measure_with(
         &self,
         version: ProtocolVersion,
         scope: Scope,
+        own: &[u8],
         measure: &mut Measure,
-    ) -> Result<u32, EncodeError> {
+    ) -> u32 {
         if !version.is_v5() {
-            return if self.is_empty() { Ok(0) } else { Err(EncodeError::NotInVersion) };
+            measure.check(self.is_empty(), EncodeError::NotInVersion);
+            return 0;
         }
-        if self.is_empty() {
-            measure.add(1);
-            return Ok(0);
+        let mut len = own.len() as u32;
+        measure.add(own.len());
+        if !self.is_empty() {
+            len = len.wrapping_add(self.measure_block(scope, measure));
         }
-        let len = self.block_len(scope)?;
         measure.add(variable_byte_integer::encoded_len(len));
-        measure.add(len as usize);
-        Ok(len)
+        len
     }
 
     /// Writes the block, which has `len` bytes, with its length.
     #[inline]
     pub(crate) fn write(&self, version: ProtocolVersion, writer: &mut Writer<'_>, len: u32) {
+        self.write_with(version, &[], writer, len);
+    }
+
+    /// [`write`](Self::write), with properties behind these that are encoded already.
+    #[inline]
+    pub(crate) fn write_with(&self, version: ProtocolVersion, own: &[u8], writer: &mut Writer<'_>, len: u32) {
         if !version.is_v5() {
             return;
         }
         writer.variable_byte_integer(len);
         if len != 0 {
             self.write_block(writer);
+            writer.bytes(own);
         }
     }
 
     /// Writes the block without its length.
     pub(crate) fn write_block(&self, writer: &mut Writer<'_>) {
-        if self.without_diagnostics {
-            for property in *self {
-                write_list(&[property], writer);
-            }
+        if !cfg!(feature = "v5") {
             return;
         }
-        writer.bytes(self.encoded);
-        write_list(self.list, writer);
+        if self.diagnostics == Diagnostics::PassedOver {
+            self.parts().for_each(|(_, bytes)| writer.bytes(bytes));
+        } else {
+            writer.bytes(self.encoded);
+        }
+        for property in self.list {
+            if self.has_use_for(property.identifier()) {
+                property.write(writer);
+            }
+        }
+    }
+
+    /// Those that were decoded and are to be written, each with its bytes.
+    fn parts(&self) -> impl Iterator<Item = (PropertyIdentifier, &'a [u8])> {
+        let mut reader = Reader::new(self.encoded);
+        core::iter::from_fn(move || {
+            let rest = reader.rest();
+            let identifier = Raw::read(&mut reader)?.identifier;
+            let bytes = rest.get(..rest.len().saturating_sub(reader.rest().len())).unwrap_or_default();
+            Some((identifier, bytes))
+        })
+        .filter(|(identifier, _)| self.has_use_for(*identifier))
+    }
+
+    #[inline]
+    fn has_use_for(&self, identifier: PropertyIdentifier) -> bool {
+        self.diagnostics == Diagnostics::Kept || !identifier.is_diagnostic()
     }
 }
 
@@ -318,7 +355,7 @@ impl<'a> IntoIterator for Properties<'a> {
 pub struct PropertiesIter<'a> {
     encoded: Reader<'a>,
     list: &'a [Property<'a>],
-    without_diagnostics: bool,
+    diagnostics: Diagnostics,
 }
 
 impl<'a> Iterator for PropertiesIter<'a> {
@@ -337,27 +374,30 @@ impl<'a> Iterator for PropertiesIter<'a> {
                 // The block was checked, so this succeeds.
                 next_property(&mut self.encoded)?
             };
-            let diagnostic = matches!(property, Property::ReasonString(_) | Property::UserProperty(..));
-            if !(self.without_diagnostics && diagnostic) {
+            if self.diagnostics == Diagnostics::Kept || !property.identifier().is_diagnostic() {
                 return Some(property);
             }
         }
     }
 }
 
+/// Reads the length and the block, and checks all of it.
+#[cfg_attr(target_os = "none", inline(never))]
+fn decode_block<'a>(reader: &mut Reader<'a>, scope: Scope) -> &'a [u8] {
+    let len = reader.variable_byte_integer();
+    let encoded = reader.bytes(len as usize);
+    if !encoded.is_empty() {
+        if let Err(error) = check(encoded, scope) {
+            reader.fail(error);
+        }
+    }
+    encoded
+}
+
 /// Reads a property of a block that was checked; `None` at its end.
 #[inline]
 fn next_property<'a>(reader: &mut Reader<'a>) -> Option<Property<'a>> {
-    let identifier = PropertyIdentifier::from_u8(reader.u8().ok()?)?;
-    Property::read(identifier, reader).ok()
-}
-
-/// Reads past a property of a block that was checked.
-#[inline]
-fn next_identifier(reader: &mut Reader<'_>) -> Option<PropertyIdentifier> {
-    let identifier = PropertyIdentifier::from_u8(reader.u8().ok()?)?;
-    Property::check(identifier, reader).ok()?;
-    Some(identifier)
+    Some(Property::read(PropertyIdentifier::from_u8(reader.u8())?, reader))
 }
 
 /// Walks the whole block: allowed here? repeated? well formed?
@@ -366,53 +406,54 @@ fn check(encoded: &[u8], scope: Scope) -> Result<(), DecodeError> {
     let mut seen = Seen::none(scope);
     while !reader.is_empty() {
         // A Variable Byte Integer; those that are in use have one byte.
-        let number = reader.variable_byte_integer()?;
+        let number = reader.variable_byte_integer();
         let identifier = u8::try_from(number).ok().and_then(PropertyIdentifier::from_u8);
-        let identifier = identifier.ok_or(DecodeError::UnknownProperty(number))?;
-        Property::check(identifier, &mut reader)?;
-        seen.accept(identifier).map_err(Refused::decode_error)?;
+        let Some(identifier) = identifier else {
+            reader.fail(DecodeError::UnknownProperty(u16::try_from(number).unwrap_or(u16::MAX)));
+            break;
+        };
+        Property::check(identifier, &mut reader);
+        if let Err(refused) = seen.accept(identifier) {
+            reader.fail(refused.decode_error());
+        }
     }
-    Ok(())
-}
-
-/// Adds up properties to be written; checks each, and that it may stand here.
-fn measure_list(list: &[Property<'_>], seen: &mut Seen, measure: &mut Measure) -> Result<(), EncodeError> {
-    for property in list {
-        seen.accept(property.identifier()).map_err(Refused::encode_error)?;
-        property.measure(measure)?;
-    }
-    Ok(())
-}
-
-fn write_list(list: &[Property<'_>], writer: &mut Writer<'_>) {
-    for property in list {
-        property.write(writer);
-    }
+    reader.result()
 }
 
 /// The properties met so far in a block.
 struct Seen {
-    allowed: u64,
-    repeatable: u64,
-    seen: u64,
+    scope: Scope,
+    /// A bit for each number; the largest is 42.
+    seen: [u32; 2],
 }
 
 impl Seen {
     #[inline]
     const fn none(scope: Scope) -> Self {
-        Self { allowed: scope.allowed(), repeatable: scope.repeatable(), seen: 0 }
+        Self { scope, seen: [0; 2] }
     }
 
     #[inline]
-    const fn accept(&mut self, identifier: PropertyIdentifier) -> Result<(), Refused> {
-        let bit = identifier.bit();
-        if self.allowed & bit == 0 {
+    fn accept_into(&mut self, identifier: PropertyIdentifier, measure: &mut Measure) {
+        if let Err(refused) = self.accept(identifier) {
+            measure.fail(refused.encode_error());
+        }
+    }
+
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline)]
+    fn accept(&mut self, identifier: PropertyIdentifier) -> Result<(), Refused> {
+        if !self.scope.allows(identifier) {
             return Err(Refused::NotAllowed(identifier));
         }
-        if self.seen & bit & !self.repeatable != 0 {
+        let number = identifier as u32;
+        let [low, high] = &mut self.seen;
+        let seen = if number < u32::BITS { low } else { high };
+        let bit = 1_u32.wrapping_shl(number);
+        if *seen & bit != 0 && !self.scope.may_repeat(identifier) {
             return Err(Refused::Repeated(identifier));
         }
-        self.seen |= bit;
+        *seen |= bit;
         Ok(())
     }
 }

@@ -83,7 +83,51 @@ enum Value<'a> {
     Pair(&'a str, &'a str),
 }
 
+/// A property of a block that was checked, whatever its type: a number, or bytes; of a pair the second text.
+pub(crate) struct Raw<'a> {
+    pub(crate) identifier: PropertyIdentifier,
+    pub(crate) number: u32,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Raw<'a> {
+    /// Reads the next property; `None` at the end of the block.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(super) fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        let identifier = PropertyIdentifier::from_u8(reader.u8())?;
+        let (mut number, mut bytes) = (0, [].as_slice());
+        match identifier.shape() {
+            Shape::Boolean => number = u32::from(reader.u8()),
+            Shape::TwoByte | Shape::TwoByteNotZero => number = u32::from(reader.u16()),
+            Shape::FourByte | Shape::FourByteNotZero => number = reader.u32(),
+            Shape::VariableNotZero => number = reader.variable_byte_integer(),
+            Shape::Text | Shape::TopicName | Shape::Binary => bytes = reader.binary(),
+            Shape::Pair => {
+                reader.binary();
+                bytes = reader.binary();
+            }
+        }
+        Some(Self { identifier, number, bytes })
+    }
+
+    /// The text that it was when it was checked.
+    pub(crate) fn text(&self) -> &'a str {
+        core::str::from_utf8(self.bytes).unwrap_or("")
+    }
+}
+
 impl<'a> Property<'a> {
+    pub(super) fn raw(&self) -> Raw<'a> {
+        let (number, bytes) = match self.value() {
+            Value::Byte(value) => (u32::from(value), [].as_slice()),
+            Value::TwoByte(value) => (u32::from(value), [].as_slice()),
+            Value::FourByte(value) | Value::Variable(value) => (value, [].as_slice()),
+            Value::Text(text) | Value::Pair(_, text) => (0, text.as_bytes()),
+            Value::Binary(bytes) => (0, bytes),
+        };
+        Raw { identifier: self.identifier(), number, bytes }
+    }
+
     /// Which property it is.
     #[inline]
     #[must_use]
@@ -154,60 +198,76 @@ impl<'a> Property<'a> {
 
     /// Reads past a value, and checks it.
     #[inline]
-    pub(super) fn check(identifier: PropertyIdentifier, reader: &mut Reader<'a>) -> Result<(), DecodeError> {
+    pub(super) fn check(identifier: PropertyIdentifier, reader: &mut Reader<'a>) {
         let in_range = match identifier.shape() {
-            Shape::Boolean => reader.u8()? <= 1,
-            Shape::TwoByte => reader.u16().map(|_| true)?,
-            Shape::TwoByteNotZero => reader.u16()? != 0,
-            Shape::FourByte => reader.u32().map(|_| true)?,
-            Shape::FourByteNotZero => reader.u32()? != 0,
-            Shape::VariableNotZero => reader.variable_byte_integer()? != 0,
+            Shape::Boolean => reader.u8() <= 1,
+            Shape::TwoByte => {
+                reader.u16();
+                true
+            }
+            Shape::TwoByteNotZero => reader.u16() != 0,
+            Shape::FourByte => {
+                reader.u32();
+                true
+            }
+            Shape::FourByteNotZero => reader.u32() != 0,
+            Shape::VariableNotZero => reader.variable_byte_integer() != 0,
             // A Response Topic that is no topic comes from another client, by way of a Server that does not look: whoever wants to
             // answer finds it out, and the connection is none the worse.
-            Shape::Text | Shape::TopicName => reader.string().map(|_| true)?,
-            Shape::Binary => reader.binary().map(|_| true)?,
-            Shape::Pair => reader.string().and_then(|_| reader.string()).map(|_| true)?,
+            Shape::Text | Shape::TopicName => {
+                reader.string();
+                true
+            }
+            Shape::Binary => {
+                reader.binary();
+                true
+            }
+            Shape::Pair => {
+                reader.string();
+                reader.string();
+                true
+            }
         };
-        if in_range { Ok(()) } else { Err(DecodeError::PropertyValue(identifier)) }
+        reader.check(in_range, DecodeError::PropertyValue(identifier));
     }
 
     /// Reads a value that was checked before.
-    pub(super) fn read(identifier: PropertyIdentifier, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    pub(super) fn read(identifier: PropertyIdentifier, reader: &mut Reader<'a>) -> Self {
         use PropertyIdentifier as I;
-        Ok(match identifier {
-            I::PayloadFormatIndicator => Self::PayloadFormatIndicator(reader.u8()?),
-            I::MessageExpiryInterval => Self::MessageExpiryInterval(reader.u32()?),
-            I::ContentType => Self::ContentType(reader.checked_string()?),
-            I::ResponseTopic => Self::ResponseTopic(reader.checked_string()?),
-            I::CorrelationData => Self::CorrelationData(reader.binary()?),
-            I::SubscriptionIdentifier => Self::SubscriptionIdentifier(reader.variable_byte_integer()?),
-            I::SessionExpiryInterval => Self::SessionExpiryInterval(reader.u32()?),
-            I::AssignedClientIdentifier => Self::AssignedClientIdentifier(reader.checked_string()?),
-            I::ServerKeepAlive => Self::ServerKeepAlive(reader.u16()?),
-            I::AuthenticationMethod => Self::AuthenticationMethod(reader.checked_string()?),
-            I::AuthenticationData => Self::AuthenticationData(reader.binary()?),
-            I::RequestProblemInformation => Self::RequestProblemInformation(reader.u8()?),
-            I::WillDelayInterval => Self::WillDelayInterval(reader.u32()?),
-            I::RequestResponseInformation => Self::RequestResponseInformation(reader.u8()?),
-            I::ResponseInformation => Self::ResponseInformation(reader.checked_string()?),
-            I::ServerReference => Self::ServerReference(reader.checked_string()?),
-            I::ReasonString => Self::ReasonString(reader.checked_string()?),
-            I::ReceiveMaximum => Self::ReceiveMaximum(reader.u16()?),
-            I::TopicAliasMaximum => Self::TopicAliasMaximum(reader.u16()?),
-            I::TopicAlias => Self::TopicAlias(reader.u16()?),
-            I::MaximumQoS => Self::MaximumQoS(reader.u8()?),
-            I::RetainAvailable => Self::RetainAvailable(reader.u8()?),
-            I::UserProperty => Self::UserProperty(reader.checked_string()?, reader.checked_string()?),
-            I::MaximumPacketSize => Self::MaximumPacketSize(reader.u32()?),
-            I::WildcardSubscriptionAvailable => Self::WildcardSubscriptionAvailable(reader.u8()?),
-            I::SubscriptionIdentifierAvailable => Self::SubscriptionIdentifierAvailable(reader.u8()?),
-            I::SharedSubscriptionAvailable => Self::SharedSubscriptionAvailable(reader.u8()?),
-        })
+        match identifier {
+            I::PayloadFormatIndicator => Self::PayloadFormatIndicator(reader.u8()),
+            I::MessageExpiryInterval => Self::MessageExpiryInterval(reader.u32()),
+            I::ContentType => Self::ContentType(reader.checked_string()),
+            I::ResponseTopic => Self::ResponseTopic(reader.checked_string()),
+            I::CorrelationData => Self::CorrelationData(reader.binary()),
+            I::SubscriptionIdentifier => Self::SubscriptionIdentifier(reader.variable_byte_integer()),
+            I::SessionExpiryInterval => Self::SessionExpiryInterval(reader.u32()),
+            I::AssignedClientIdentifier => Self::AssignedClientIdentifier(reader.checked_string()),
+            I::ServerKeepAlive => Self::ServerKeepAlive(reader.u16()),
+            I::AuthenticationMethod => Self::AuthenticationMethod(reader.checked_string()),
+            I::AuthenticationData => Self::AuthenticationData(reader.binary()),
+            I::RequestProblemInformation => Self::RequestProblemInformation(reader.u8()),
+            I::WillDelayInterval => Self::WillDelayInterval(reader.u32()),
+            I::RequestResponseInformation => Self::RequestResponseInformation(reader.u8()),
+            I::ResponseInformation => Self::ResponseInformation(reader.checked_string()),
+            I::ServerReference => Self::ServerReference(reader.checked_string()),
+            I::ReasonString => Self::ReasonString(reader.checked_string()),
+            I::ReceiveMaximum => Self::ReceiveMaximum(reader.u16()),
+            I::TopicAliasMaximum => Self::TopicAliasMaximum(reader.u16()),
+            I::TopicAlias => Self::TopicAlias(reader.u16()),
+            I::MaximumQoS => Self::MaximumQoS(reader.u8()),
+            I::RetainAvailable => Self::RetainAvailable(reader.u8()),
+            I::UserProperty => Self::UserProperty(reader.checked_string(), reader.checked_string()),
+            I::MaximumPacketSize => Self::MaximumPacketSize(reader.u32()),
+            I::WildcardSubscriptionAvailable => Self::WildcardSubscriptionAvailable(reader.u8()),
+            I::SubscriptionIdentifierAvailable => Self::SubscriptionIdentifierAvailable(reader.u8()),
+            I::SharedSubscriptionAvailable => Self::SharedSubscriptionAvailable(reader.u8()),
+        }
     }
 
     /// Adds what the property takes on the wire, and checks it: its identifier is one byte.
     #[inline(always)] // the one caller is a loop: a call costs as much as the work
-    pub(super) fn measure(&self, measure: &mut Measure) -> Result<(), EncodeError> {
+    pub(super) fn measure(&self, measure: &mut Measure) {
         let identifier = self.identifier();
         measure.add(1);
         let in_range = match self.value() {
@@ -229,14 +289,24 @@ impl<'a> Property<'a> {
             }
             // What is a Topic Name has no U+0000 either: one search is enough.
             Value::Text(text) if matches!(identifier.shape(), Shape::TopicName) => {
-                measure.binary(text.as_bytes())?;
+                measure.binary(text.as_bytes());
                 TopicName::new(text).is_ok()
             }
-            Value::Text(text) => measure.string(text).map(|()| true)?,
-            Value::Binary(bytes) => measure.binary(bytes).map(|()| true)?,
-            Value::Pair(name, value) => measure.string(name).and_then(|()| measure.string(value)).map(|()| true)?,
+            Value::Text(text) => {
+                measure.string(text);
+                true
+            }
+            Value::Binary(bytes) => {
+                measure.binary(bytes);
+                true
+            }
+            Value::Pair(name, value) => {
+                measure.string(name);
+                measure.string(value);
+                true
+            }
         };
-        if in_range { Ok(()) } else { Err(EncodeError::PropertyValue(identifier)) }
+        measure.check(in_range, EncodeError::PropertyValue(identifier));
     }
 
     #[inline(always)] // the one caller is a loop: a call costs as much as the work

@@ -1,7 +1,7 @@
 //! Messages of any length in one array.
 
 use super::storage::StorageFull;
-use crate::codec::bytes::{close_gap, move_to_front, put};
+use crate::codec::bytes::{move_to_front, move_up, put};
 use crate::types::PacketIdentifier;
 
 /// `N` messages in `BYTES` bytes, without gaps: what leaves makes what follows move up.
@@ -88,7 +88,7 @@ impl<const N: usize, const BYTES: usize> Arena<N, BYTES> {
         let Some((index, len)) = found else { return };
         let used = self.used.saturating_sub(start);
         move_to_front(self.bytes.get_mut(start..).unwrap_or_default(), len..used);
-        close_gap(self.blocks.get_mut(index..self.count).unwrap_or_default());
+        move_up(self.blocks.get_mut(index..self.count).unwrap_or_default(), 1);
         self.count = self.count.saturating_sub(1);
         self.used = self.used.saturating_sub(len);
     }

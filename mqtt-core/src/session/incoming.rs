@@ -106,8 +106,8 @@ pub(crate) struct Acknowledgements {
 /// What to do with a PUBLISH at QoS 1 or 2.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
-    /// Hand it over; its record, if there is a store, has this number.
-    Deliver(Acknowledgement, Option<u64>),
+    /// Hand it over, with its [`token`](Session::token).
+    Deliver,
     /// It was handed over before [MQTT-4.3.3-10].
     Duplicate,
     /// The table is full.
@@ -125,10 +125,7 @@ impl<S: Storage> Session<S> {
         if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {
             return match (arrival.stage, exactly_once) {
                 // The Server did not wait for our PUBACK; it is the same message with the same answer.
-                (Stage::Puback(_), false) => {
-                    let token = Acknowledgement { packet_identifier: id, delivery: arrival.delivery, exactly_once };
-                    Verdict::Deliver(token, None)
-                }
+                (Stage::Puback(_), false) => Verdict::Deliver,
                 (Stage::Puback(_), true) | (_, false) => Verdict::IdentifierInUse,
                 _ => {
                     self.owe_pubrec(id);
@@ -157,7 +154,15 @@ impl<S: Storage> Session<S> {
         self.last_delivery = delivery;
         let queue = if exactly_once { &mut self.acknowledgements.pubrecs } else { &mut self.acknowledgements.pubacks };
         queue.push_back(self.storage.incoming_mut(), id);
-        Verdict::Deliver(Acknowledgement { packet_identifier: id, delivery, exactly_once }, record)
+        Verdict::Deliver
+    }
+
+    /// The right to acknowledge a message that is handed over now, and the number of its record; 0 without a store.
+    pub(crate) fn token(&self, id: PacketIdentifier) -> Option<(Acknowledgement, u64)> {
+        let arrival = self.storage.incoming().get(id)?;
+        let exactly_once = cfg!(feature = "qos2") && !matches!(arrival.stage, Stage::Puback(_));
+        let token = Acknowledgement { packet_identifier: id, delivery: arrival.delivery, exactly_once };
+        Some((token, if exactly_once { arrival.record } else { 0 }))
     }
 
     /// Tells whether an acknowledgement is on its way out, so that room will be made without the Server.
@@ -290,7 +295,7 @@ impl<S: Storage> Session<S> {
     }
 
     fn forget_arrival(&mut self, id: PacketIdentifier) {
-        if self.storage.incoming_mut().remove(id).is_some() {
+        if self.storage.incoming_mut().remove(id) {
             self.give_back_quota();
         }
     }

@@ -23,7 +23,6 @@ pub use storage::{ArrayStorage, Storage, StorageFull};
 pub use table::{ArrayTable, Table};
 
 use crate::connection::UsageError;
-use crate::maybe::Maybe;
 use crate::request::{Body, PublishRequest};
 use crate::time::Instant;
 use crate::types::{PacketIdentifier, QoS, TopicName};
@@ -49,7 +48,7 @@ pub struct Session<S> {
     /// It is known from the caller alone: no record says so.
     expected: bool,
     durable: bool,
-    pending: Maybe<RecordTicket>,
+    pending: RecordTicket,
     last_record: u64,
     durable_up_to: u64,
     /// The record that says that the session began. Nothing is published before it is durable: after a crash in between the
@@ -72,7 +71,7 @@ impl<S: Storage> Session<S> {
             established: false,
             expected: false,
             durable: false,
-            pending: Maybe::None,
+            pending: RecordTicket::NONE,
             last_record: 0,
             durable_up_to: 0,
             started: 0,
@@ -140,18 +139,17 @@ impl<S: Storage> Session<S> {
             Body::Stored(payload) => (payload, None),
             Body::Source { length, key } => (S::payload_from(&[]), Some(Source { length, key, gone: false })),
         };
-        let mut exchange = Exchange::new(Stage::Publish(request.qos));
-        exchange.retain = request.retain;
-        exchange.alias = request.topic_alias;
-        exchange.expires_at = now.deadline_in(request.message_expiry_interval);
-        exchange.source = source;
         stored::store_publish(&mut self.storage, id, request.topic, request.properties, payload)?;
-        if !self.begin(id, exchange) {
+        if !self.begin(id, Stage::Publish(request.qos)) {
             self.storage.release(id);
             return Err(UsageError::InFlightFull);
         }
         let record = self.pend(PendingRecord::Published(id));
         if let Some(exchange) = self.storage.outgoing_mut().get_mut(id) {
+            exchange.retain = request.retain;
+            exchange.alias = request.topic_alias;
+            exchange.expires_at = now.deadline_in(request.message_expiry_interval);
+            exchange.source = source;
             exchange.record = record;
         }
         Ok(id)
@@ -159,7 +157,7 @@ impl<S: Storage> Session<S> {
 
     /// Begins a SUBSCRIBE or UNSUBSCRIBE whose text is stored.
     pub(crate) fn accept_request(&mut self, id: PacketIdentifier, stage: Stage) -> Result<(), UsageError> {
-        if self.begin(id, Exchange::new(stage)) {
+        if self.begin(id, stage) {
             return Ok(());
         }
         self.storage.release(id);
@@ -169,7 +167,7 @@ impl<S: Storage> Session<S> {
     /// Tells whether there is a record that was not polled: the call before is not finished.
     #[must_use]
     pub const fn has_pending_record(&self) -> bool {
-        matches!(self.pending, Maybe::Some(_))
+        self.pending.number != 0
     }
 
     /// Tells whether the Server may have a session under this Client Identifier; an empty one stands for that of before.

@@ -25,6 +25,8 @@ use crate::types::{PacketIdentifier, QoS, ReasonCode, TopicFilter};
 pub struct Exchange {
     link: Link,
     pub(crate) stage: Stage,
+    /// Of one that is ended. Apart from the stage, which is a word without it.
+    outcome: Outcome,
     /// Its PUBLISH was sent at some time: sending it again is a re-delivery, with DUP [MQTT-3.3.1-1].
     pub(crate) sent: bool,
     /// Its packet was sent before: a PUBREL, so that the Server may have forgotten the exchange by now; a PUBLISH, if only in a
@@ -66,7 +68,8 @@ pub(crate) enum Stage {
     Renewal {
         filters: u16,
     },
-    Ended(Command, Outcome),
+    /// Its outcome waits to be taken.
+    Ended(Command),
 }
 
 impl Stage {
@@ -83,6 +86,7 @@ impl Exchange {
         Self {
             link: Link::NONE,
             stage,
+            outcome: Outcome::NotSent,
             sent: false,
             resent: false,
             in_flight: false,
@@ -227,10 +231,10 @@ impl<S: Storage> Session<S> {
         self.storage.outgoing().vacant_after(self.last_identifier.unwrap_or(PacketIdentifier::MAX))
     }
 
-    pub(crate) fn begin(&mut self, id: PacketIdentifier, exchange: Exchange) -> bool {
-        let request = !matches!(exchange.stage, Stage::Publish(_));
-        let filters = exchange.stage.subscribed_filters();
-        if !self.storage.outgoing_mut().insert(id, exchange) {
+    pub(crate) fn begin(&mut self, id: PacketIdentifier, stage: Stage) -> bool {
+        let request = !matches!(stage, Stage::Publish(_));
+        let filters = stage.subscribed_filters();
+        if !self.storage.outgoing_mut().insert(id, Exchange::new(stage)) {
             return false;
         }
         self.last_identifier = Some(id);
@@ -246,7 +250,7 @@ impl<S: Storage> Session<S> {
 
     /// Tells whether there is such an exchange, and no outcome of it.
     pub(crate) fn is_open(&self, id: PacketIdentifier) -> bool {
-        self.exchange(id).is_some_and(|exchange| !matches!(exchange.stage, Stage::Ended(..)))
+        self.exchange(id).is_some_and(|exchange| !matches!(exchange.stage, Stage::Ended(_)))
     }
 
     pub(crate) fn is_in_flight(&self, id: PacketIdentifier) -> bool {
@@ -396,7 +400,7 @@ impl<S: Storage> Session<S> {
             Stage::Unsubscribe { .. } => Some(Command::Unsubscribe),
             Stage::Renewal { .. } => None,
             // The first outcome stays.
-            Stage::Ended(..) => return,
+            Stage::Ended(_) => return,
         };
         self.unqueue(id);
         self.storage.release(id);
@@ -404,7 +408,8 @@ impl<S: Storage> Session<S> {
             self.storage.outgoing_mut().remove(id);
             return;
         };
-        exchange.stage = Stage::Ended(command, outcome);
+        exchange.stage = Stage::Ended(command);
+        exchange.outcome = outcome;
         self.queues.ended.push_back(self.storage.outgoing_mut(), id);
     }
 
@@ -418,7 +423,7 @@ impl<S: Storage> Session<S> {
             (Stage::Publish(_), true) => (&mut queues.sent_publishes, true),
             (Stage::AwaitPubcomp, false) if cfg!(feature = "qos2") => (&mut queues.pubrels, true),
             (Stage::AwaitPubcomp, true) if cfg!(feature = "qos2") => (&mut queues.sent_pubrels, true),
-            (Stage::Ended(command, _), _) => (&mut queues.ended, matches!(command, Command::Publish)),
+            (Stage::Ended(command), _) => (&mut queues.ended, matches!(command, Command::Publish)),
             (_, false) => (&mut queues.requests, false),
             (_, true) => (&mut queues.sent_requests, false),
         };
@@ -440,7 +445,9 @@ impl<S: Storage> Session<S> {
             return None;
         }
         let packet_identifier = self.queues.ended.first()?;
-        let Stage::Ended(command, outcome) = self.exchange(packet_identifier)?.stage else { return None };
+        let exchange = self.exchange(packet_identifier)?;
+        let Stage::Ended(command) = exchange.stage else { return None };
+        let outcome = exchange.outcome;
         self.complete(packet_identifier);
         Some(CommandOutcome { packet_identifier, command, outcome })
     }

@@ -19,7 +19,7 @@
 //! delivery number, marked redelivered.
 
 use super::incoming::DeliveryNumber;
-use super::outgoing::{Exchange, Source, Stage};
+use super::outgoing::{Source, Stage};
 use super::storage::{Storage, StorageFull};
 use super::table::Table;
 use super::{Session, stored};
@@ -27,7 +27,6 @@ use crate::codec::reader::Reader;
 use crate::codec::writer::{Measure, Writer};
 use crate::connection::UsageError;
 use crate::error::{DecodeError, EncodeError};
-use crate::maybe::Maybe;
 use crate::packet::{PacketType, Sender};
 use crate::property::{Properties, Scope};
 use crate::time::Instant;
@@ -114,14 +113,21 @@ pub struct RecordTicket {
 }
 
 impl RecordTicket {
+    /// That of no record: numbers begin with 1.
+    pub(super) const NONE: Self = Self { number: 0, kind: PendingRecord::SessionStarted };
+
     /// The record's number: rising through a session, from 1.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.number
     }
 
-    pub(crate) const fn received(number: u64, packet_identifier: PacketIdentifier) -> Self {
-        Self { number, kind: PendingRecord::Received(packet_identifier) }
+    /// Of a received message; `None`: it has no record, 0.
+    pub(crate) const fn received(number: u64, packet_identifier: PacketIdentifier) -> Option<Self> {
+        if number == 0 {
+            return None;
+        }
+        Some(Self { number, kind: PendingRecord::Received(packet_identifier) })
     }
 }
 
@@ -143,7 +149,7 @@ impl<S: Storage> Session<S> {
     /// Remembers a record to be given out, and returns its number; 0 without a store.
     pub(super) fn pend(&mut self, kind: PendingRecord) -> u64 {
         let Some(number) = self.number_record() else { return 0 };
-        self.pending = Maybe::Some(RecordTicket { number, kind });
+        self.pending = RecordTicket { number, kind };
         number
     }
 
@@ -200,7 +206,10 @@ impl<S: Storage> Session<S> {
     ///
     /// Append it, then tell [`records_durable`](Self::records_durable) or [`Connection::record_failed`](crate::Connection::record_failed).
     pub fn poll_record(&mut self, now: Instant) -> Option<(RecordTicket, Record<'_>)> {
-        let ticket = core::mem::replace(&mut self.pending, Maybe::None).get()?;
+        if !self.has_pending_record() {
+            return None;
+        }
+        let ticket = core::mem::replace(&mut self.pending, RecordTicket::NONE);
         let record = match ticket.kind {
             PendingRecord::SessionStarted => {
                 Record::SessionStarted { client_identifier: self.storage.client_identifier(), after: self.began_after }
@@ -251,19 +260,20 @@ impl<S: Storage> Session<S> {
             }
             Record::Published { packet_identifier, message, exactly_once, expires_in, source } => {
                 let qos = if exactly_once { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
-                let mut exchange = Exchange::new(Stage::Publish(qos));
-                // Whether it was sent is not known, so it is marked as if it had been. Before a session began it was not.
-                exchange.sent = self.established && !self.expected;
-                exchange.retain = message.retain;
-                exchange.expires_at = now.deadline_in(expires_in);
-                exchange.source = source.map(|(length, key)| Source { length, key, gone: false });
                 self.complete(packet_identifier);
                 let payload = S::payload_from(message.payload);
                 stored::store_publish(&mut self.storage, packet_identifier, message.topic, message.properties, payload)
                     .map_err(|error| if let UsageError::StorageFull(full) = error { full } else { full })?;
-                if !self.begin(packet_identifier, exchange) {
+                if !self.begin(packet_identifier, Stage::Publish(qos)) {
                     self.storage.release(packet_identifier);
                     return Err(full);
+                }
+                if let Some(exchange) = self.storage.outgoing_mut().get_mut(packet_identifier) {
+                    // Whether it was sent is not known, so it is marked as if it had been. Before a session began it was not.
+                    exchange.sent = self.established && !self.expected;
+                    exchange.retain = message.retain;
+                    exchange.expires_at = now.deadline_in(expires_in);
+                    exchange.source = source.map(|(length, key)| Source { length, key, gone: false });
                 }
             }
             Record::PubrecReceived { packet_identifier } => self.restore_pubrel(packet_identifier),
@@ -293,21 +303,22 @@ impl<'a> Record<'a> {
         match *self {
             Self::SessionStarted { client_identifier, .. } => {
                 measure.add(8);
-                measure.string(client_identifier)?;
+                measure.string(client_identifier);
             }
             Self::Published { message, source, expires_in, .. } => {
                 measure.add(3);
                 measure.add(if expires_in.is_some() { 4 } else { 0 });
                 measure.add(if source.is_some() { 8 } else { 0 });
-                message.measure(&mut measure)?;
+                message.measure(&mut measure);
             }
             Self::PubrecReceived { .. } | Self::Completed { .. } | Self::Released { .. } => measure.add(2),
             Self::Received { message, .. } => {
                 measure.add(11);
-                message.measure(&mut measure)?;
+                message.measure(&mut measure);
             }
             Self::Confirmed { .. } => measure.add(8),
         }
+        measure.result()?;
         Ok(measure.len())
     }
 
@@ -365,30 +376,33 @@ impl<'a> Record<'a> {
     /// The bytes are not a record; a store that checks sums meets this only with records of a later version.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
-        let record = match reader.u8()? {
+        let record = match reader.u8() {
             1 => {
-                let after = read_delivery_number(&mut reader)?;
-                Self::SessionStarted { client_identifier: reader.string()?, after }
+                let after = read_delivery_number(&mut reader);
+                Self::SessionStarted { client_identifier: reader.string(), after }
             }
             2 => {
-                let packet_identifier = reader.packet_identifier()?;
-                let flags = reader.u8()?;
-                let expires_in = if flags & 4 != 0 { Some(reader.u32()?) } else { None };
-                let source = if flags & 8 != 0 { Some((reader.u32()?, reader.u32()?)) } else { None };
-                let message = RecordedMessage::read(&mut reader, flags)?;
+                let packet_identifier = reader.packet_identifier();
+                let flags = reader.u8();
+                let expires_in = if flags & 4 != 0 { Some(reader.u32()) } else { None };
+                let source = if flags & 8 != 0 { Some((reader.u32(), reader.u32())) } else { None };
+                let message = RecordedMessage::read(&mut reader, flags);
                 Self::Published { packet_identifier, message, exactly_once: flags & 1 != 0, expires_in, source }
             }
-            3 => Self::PubrecReceived { packet_identifier: reader.packet_identifier()? },
-            4 => Self::Completed { packet_identifier: reader.packet_identifier()? },
+            3 => Self::PubrecReceived { packet_identifier: reader.packet_identifier() },
+            4 => Self::Completed { packet_identifier: reader.packet_identifier() },
             5 => {
-                let delivery = read_delivery_number(&mut reader)?;
-                let packet_identifier = reader.packet_identifier()?;
-                let flags = reader.u8()?;
-                Self::Received { delivery, packet_identifier, message: RecordedMessage::read(&mut reader, flags)? }
+                let delivery = read_delivery_number(&mut reader);
+                let packet_identifier = reader.packet_identifier();
+                let flags = reader.u8();
+                Self::Received { delivery, packet_identifier, message: RecordedMessage::read(&mut reader, flags) }
             }
-            6 => Self::Released { packet_identifier: reader.packet_identifier()? },
-            7 => Self::Confirmed { delivery: read_delivery_number(&mut reader)? },
-            _ => return Err(DecodeError::ReservedPacketType),
+            6 => Self::Released { packet_identifier: reader.packet_identifier() },
+            7 => Self::Confirmed { delivery: read_delivery_number(&mut reader) },
+            _ => {
+                reader.result()?;
+                return Err(DecodeError::ReservedPacketType);
+            }
         };
         reader.finish()?;
         Ok(record)
@@ -396,27 +410,25 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> RecordedMessage<'a> {
-    fn measure(&self, measure: &mut Measure) -> Result<(), EncodeError> {
-        measure.binary(self.topic.as_str().as_bytes())?;
-        self.properties.measure(SHAPE, SCOPE, measure)?;
+    fn measure(&self, measure: &mut Measure) {
+        measure.binary(self.topic.as_str().as_bytes());
+        self.properties.measure(SHAPE, SCOPE, measure);
         measure.add(self.payload.len());
-        Ok(())
     }
 
     fn write(&self, writer: &mut Writer<'_>) {
         writer.binary(self.topic.as_str().as_bytes());
-        let len = self.properties.block_len(SCOPE).unwrap_or(0);
+        let len = self.properties.measure_block(SCOPE, &mut Measure::default());
         self.properties.write(SHAPE, writer, len);
         writer.bytes(self.payload);
     }
 
     /// The payload is the rest.
-    fn read(reader: &mut Reader<'a>, flags: u8) -> Result<Self, DecodeError> {
-        let topic = TopicName::decode(reader.binary()?)?;
-        let properties = Properties::decode(SHAPE, reader, SCOPE)?;
-        let payload = reader.rest();
-        reader.bytes(payload.len())?;
-        Ok(Self { topic, retain: flags & 2 != 0, properties, payload })
+    fn read(reader: &mut Reader<'a>, flags: u8) -> Self {
+        let topic = TopicName::read(reader.binary(), reader);
+        let properties = Properties::decode(SHAPE, reader, SCOPE);
+        let payload = reader.bytes(reader.rest().len());
+        Self { topic, retain: flags & 2 != 0, properties, payload }
     }
 }
 
@@ -435,7 +447,7 @@ fn delivery_number(writer: &mut Writer<'_>, delivery: DeliveryNumber) {
     writer.bytes(&delivery.0.to_be_bytes());
 }
 
-fn read_delivery_number(reader: &mut Reader<'_>) -> Result<DeliveryNumber, DecodeError> {
-    let (high, low) = (reader.u32()?, reader.u32()?);
-    Ok(DeliveryNumber(u64::from(high) << 32 | u64::from(low)))
+fn read_delivery_number(reader: &mut Reader<'_>) -> DeliveryNumber {
+    let (high, low) = (reader.u32(), reader.u32());
+    DeliveryNumber(u64::from(high) << 32 | u64::from(low))
 }

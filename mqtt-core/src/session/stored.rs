@@ -19,7 +19,7 @@ pub(crate) const SUBSCRIBE: Scope = Scope::Packet(PacketType::Subscribe, Sender:
 const UNSUBSCRIBE: Scope = Scope::Packet(PacketType::Unsubscribe, Sender::Client);
 
 /// What this version cannot say is refused when it is stored; what another cannot, when it is sent.
-const LARGEST_VERSION: ProtocolVersion =
+pub(crate) const LARGEST_VERSION: ProtocolVersion =
     if cfg!(feature = "v5") { ProtocolVersion::V5_0 } else { ProtocolVersion::V3_1_1 };
 
 /// Stores a message.
@@ -30,10 +30,10 @@ pub(super) fn store_publish<S: Storage>(
     properties: Properties<'_>,
     payload: S::Payload<'_>,
 ) -> Result<(), UsageError> {
-    let properties_len = properties.block_len(PUBLISH)?;
     let mut measure = Measure::default();
-    measure.binary(topic.as_str().as_bytes())?;
-    measure.add(properties_len as usize);
+    properties.measure_block(PUBLISH, &mut measure);
+    measure.binary(topic.as_str().as_bytes());
+    measure.result()?;
     let head = storage.allocate(id, measure.len(), payload)?;
     let mut writer = Writer::new(head, measure.len())?;
     writer.binary(topic.as_str().as_bytes());
@@ -44,74 +44,88 @@ pub(super) fn store_publish<S: Storage>(
 /// Topic Name and encoded properties of a stored message.
 pub(crate) fn publish(head: &[u8]) -> Option<(TopicName<'_>, &[u8])> {
     let mut reader = Reader::new(head);
-    let topic = reader.binary().ok()?;
     // It was text when it was stored.
-    let topic = core::str::from_utf8(topic).ok()?;
+    let topic = reader.checked_string();
+    reader.result().ok()?;
     Some((TopicName::from_checked(topic), reader.rest()))
 }
 
-/// Stores a SUBSCRIBE as 5.0 writes it; 3.1.1 leaves out the properties, which must be none.
-pub(crate) fn store_subscribe<S: Storage>(
-    storage: &mut S,
-    id: PacketIdentifier,
-    properties: Properties<'_>,
-    filters: Subscriptions<'_>,
-) -> Result<(), UsageError> {
-    let mut measure = Measure::default();
-    filters.measure(LARGEST_VERSION, &mut measure)?;
-    store_request(storage, id, SUBSCRIBE, properties, measure, |writer| filters.write(writer))
+/// A SUBSCRIBE or UNSUBSCRIBE to be stored, as 5.0 writes it; 3.1.1 leaves out the properties, which must be none.
+pub(crate) struct Request<'a> {
+    pub(crate) properties: Properties<'a>,
+    pub(crate) filters: Filters<'a>,
 }
 
-/// Stores an UNSUBSCRIBE, likewise.
-pub(crate) fn store_unsubscribe<S: Storage>(
-    storage: &mut S,
-    id: PacketIdentifier,
-    properties: Properties<'_>,
-    filters: TopicFilters<'_>,
-) -> Result<(), UsageError> {
-    let mut measure = Measure::default();
-    filters.measure(&mut measure)?;
-    store_request(storage, id, UNSUBSCRIBE, properties, measure, |writer| filters.write(writer))
+/// The entries of either.
+pub(crate) enum Filters<'a> {
+    Subscribe(Subscriptions<'a>),
+    Unsubscribe(TopicFilters<'a>),
 }
 
-fn store_request<S: Storage>(
-    storage: &mut S,
-    id: PacketIdentifier,
-    scope: Scope,
-    properties: Properties<'_>,
-    mut measure: Measure,
-    write_filters: impl FnOnce(&mut Writer<'_>),
-) -> Result<(), UsageError> {
-    let properties_len = properties.block_len(scope)?;
-    measure.add(variable_byte_integer::encoded_len(properties_len));
-    measure.add(properties_len as usize);
-    measure.remaining_length()?;
-    let room = storage.allocate(id, measure.len(), S::payload_from(&[]))?;
-    let mut writer = Writer::new(room, measure.len())?;
-    writer.variable_byte_integer(properties_len);
-    properties.write_block(&mut writer);
-    write_filters(&mut writer);
-    Ok(())
+impl Request<'_> {
+    /// The bytes of the properties, without their length, and of all of it.
+    ///
+    /// `version`: that of the connection, if there is one. What it cannot say is refused then; what another cannot, when it is sent.
+    pub(crate) fn measure(&self, version: Option<ProtocolVersion>) -> Result<(u32, usize), EncodeError> {
+        let version = version.unwrap_or(LARGEST_VERSION);
+        if !version.is_v5() && !self.properties.is_empty() {
+            return Err(EncodeError::NotInVersion);
+        }
+        let mut measure = Measure::default();
+        let scope = match self.filters {
+            Filters::Subscribe(filters) => {
+                filters.measure(&mut measure);
+                filters.check_version(version)?;
+                SUBSCRIBE
+            }
+            Filters::Unsubscribe(filters) => {
+                filters.measure(&mut measure);
+                UNSUBSCRIBE
+            }
+        };
+        let properties_len = self.properties.measure_block(scope, &mut measure);
+        measure.add(variable_byte_integer::encoded_len(properties_len));
+        measure.remaining_length()?;
+        Ok((properties_len, measure.len()))
+    }
+
+    /// Stores it, as it was measured.
+    pub(crate) fn store<S: Storage>(
+        &self,
+        storage: &mut S,
+        id: PacketIdentifier,
+        (properties_len, len): (u32, usize),
+    ) -> Result<(), UsageError> {
+        let mut writer = Writer::new(storage.allocate(id, len, S::payload_from(&[]))?, len)?;
+        writer.variable_byte_integer(properties_len);
+        self.properties.write_block(&mut writer);
+        match self.filters {
+            Filters::Subscribe(filters) => filters.write(&mut writer),
+            Filters::Unsubscribe(filters) => filters.write(&mut writer),
+        }
+        Ok(())
+    }
 }
 
 /// Properties and entries of a stored SUBSCRIBE.
 pub(crate) fn subscribe(head: &[u8]) -> Option<(Properties<'_>, Subscriptions<'_>)> {
     let (properties, filters) = request(head)?;
-    Some((properties, Subscriptions::from_encoded(filters)))
+    Some((Properties::with_encoded(properties, &[]), Subscriptions::from_encoded(filters)))
 }
 
 /// Properties and filters of a stored UNSUBSCRIBE.
 pub(crate) fn unsubscribe(head: &[u8]) -> Option<(Properties<'_>, TopicFilters<'_>)> {
     let (properties, filters) = request(head)?;
-    Some((properties, TopicFilters::from_encoded(filters)))
+    Some((Properties::with_encoded(properties, &[]), TopicFilters::from_encoded(filters)))
 }
 
-/// Properties of a stored SUBSCRIBE or UNSUBSCRIBE, and its encoded filters.
-pub(crate) fn request(head: &[u8]) -> Option<(Properties<'_>, &[u8])> {
+/// Properties of a stored SUBSCRIBE or UNSUBSCRIBE, without their length, and its filters, both encoded.
+pub(crate) fn request(head: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut reader = Reader::new(head);
-    let len = reader.variable_byte_integer().ok()?;
-    let properties = reader.bytes(len as usize).ok()?;
-    Some((Properties::with_encoded(properties, &[]), reader.rest()))
+    let len = reader.variable_byte_integer();
+    let properties = reader.bytes(len as usize);
+    reader.result().ok()?;
+    Some((properties, reader.rest()))
 }
 
 impl From<StorageFull> for UsageError {

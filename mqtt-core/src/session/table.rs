@@ -27,8 +27,8 @@ pub trait Table<T> {
     /// Takes a new exchange; `false` when the table is full. The identifier is not in the table.
     fn insert(&mut self, packet_identifier: PacketIdentifier, value: T) -> bool;
 
-    /// Takes an exchange out.
-    fn remove(&mut self, packet_identifier: PacketIdentifier) -> Option<T>;
+    /// Takes an exchange out; tells whether there was one.
+    fn remove(&mut self, packet_identifier: PacketIdentifier) -> bool;
 
     /// The first identifier behind `last`, in increasing order and wrapping around past 65,535, that is not in the table;
     /// `None` when the table is full.
@@ -110,14 +110,13 @@ impl<T, const N: usize> Table<T> for ArrayTable<T, N> {
         true
     }
 
-    fn remove(&mut self, packet_identifier: PacketIdentifier) -> Option<T> {
-        let place =
-            self.places.iter_mut().find(|place| matches!(place, Place::Taken(id, _) if *id == packet_identifier))?;
+    fn remove(&mut self, packet_identifier: PacketIdentifier) -> bool {
+        let mut places = self.places.iter_mut();
+        let found = places.find(|place| matches!(place, Place::Taken(id, _) if *id == packet_identifier));
+        let Some(place) = found else { return false };
+        *place = Place::Vacant;
         self.len = self.len.saturating_sub(1);
-        match core::mem::replace(place, Place::Vacant) {
-            Place::Taken(_, value) => Some(value),
-            Place::Vacant => None,
-        }
+        true
     }
 
     fn clear(&mut self) {

@@ -17,8 +17,12 @@ pub(crate) const fn contains_null(bytes: &[u8]) -> bool {
 }
 
 /// Tells whether one of these three is among the bytes: a word at a time, since every string comes by here.
-#[inline]
+#[cfg_attr(target_os = "none", inline(never))]
+#[cfg_attr(not(target_os = "none"), inline)]
 pub(crate) const fn contains(bytes: &[u8], wanted: [u8; 3]) -> bool {
+    if cfg!(target_os = "none") {
+        return contains_slowly(bytes, wanted); // 150 bytes of flash
+    }
     let mut rest = bytes;
     while let Some((word, behind)) = rest.split_first_chunk() {
         if word_contains(*word, wanted) {

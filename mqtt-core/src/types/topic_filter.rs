@@ -40,19 +40,20 @@ impl<'a> TopicFilter<'a> {
         if string::contains_null(text.as_bytes()) {
             return Err(InvalidTopicFilter::NullCharacter);
         }
-        let Some(shared) = text.strip_prefix(SHARE) else {
-            check_wildcards(text)?;
-            return Ok(Self(text));
+        let filter = match text.strip_prefix(SHARE) {
+            Some(shared) => {
+                let (name, filter) = split_level(shared).ok_or(InvalidTopicFilter::ShareName)?;
+                if name.is_empty() || name.bytes().any(is_wildcard) {
+                    return Err(InvalidTopicFilter::ShareName);
+                }
+                filter
+            }
+            None => text,
         };
-        let (name, filter) = split_level(shared).ok_or(InvalidTopicFilter::ShareName)?;
-        if name.is_empty() || name.bytes().any(|byte| matches!(byte, b'#' | b'+')) {
-            return Err(InvalidTopicFilter::ShareName);
-        }
         if filter.is_empty() {
             return Err(InvalidTopicFilter::Empty);
         }
-        check_wildcards(filter)?;
-        Ok(Self(text))
+        if has_misplaced_wildcard(filter) { Err(InvalidTopicFilter::Wildcard) } else { Ok(Self(text)) }
     }
 
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
@@ -94,7 +95,7 @@ impl<'a> TopicFilter<'a> {
     /// Tells whether it has a wildcard.
     #[must_use]
     pub fn has_wildcard(self) -> bool {
-        self.without_share().bytes().any(|byte| matches!(byte, b'#' | b'+'))
+        self.without_share().bytes().any(is_wildcard)
     }
 
     /// Tells whether a message with this topic belongs to the subscription, §4.7.
@@ -158,15 +159,26 @@ impl<'a> TopicFilter<'a> {
 }
 
 /// Wildcards fill a whole level, and `#` only the last one [MQTT-4.7.1-1] (3.1.1: [MQTT-4.7.1-2], [MQTT-4.7.1-3]).
-fn check_wildcards(filter: &str) -> Result<(), InvalidTopicFilter> {
-    let mut levels = levels(filter.as_bytes()).peekable();
-    while let Some(level) = levels.next() {
-        let wildcard = level.iter().any(|byte| matches!(byte, b'#' | b'+'));
-        if wildcard && level.len() != 1 || level == b"#" && levels.peek().is_some() {
-            return Err(InvalidTopicFilter::Wildcard);
+fn has_misplaced_wildcard(filter: &str) -> bool {
+    // One pass over the bytes takes half the code that splitting into levels does.
+    let mut before = b'/';
+    for byte in filter.bytes() {
+        let alone = match before {
+            b'/' => true,
+            b'+' => byte == b'/',
+            b'#' => false,
+            _ => !is_wildcard(byte),
+        };
+        if !alone {
+            return true;
         }
+        before = byte;
     }
-    Ok(())
+    false
+}
+
+const fn is_wildcard(byte: u8) -> bool {
+    matches!(byte, b'#' | b'+')
 }
 
 /// The levels between the slashes. Bytes, because splitting a `str` leaves a panic behind that the compiler cannot rule

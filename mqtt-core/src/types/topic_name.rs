@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::string;
+use crate::codec::reader::Reader;
 use crate::error::DecodeError;
 
 /// The topic of a message: 1 to 65,535 bytes of UTF-8, without wildcards and without U+0000.
@@ -34,13 +35,16 @@ impl<'a> TopicName<'a> {
     }
 
     /// Decodes a Topic Name; the caller has dealt with an empty one, which stands for a Topic Alias.
-    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let text = core::str::from_utf8(bytes).map_err(|_| DecodeError::InvalidUtf8)?;
-        match Self::check(bytes) {
-            None => Ok(Self(text)),
-            Some(InvalidTopicName::NullCharacter) => Err(DecodeError::NullCharacter),
-            Some(_) => Err(DecodeError::InvalidTopicName),
-        }
+    pub(crate) fn read(bytes: &'a [u8], reader: &mut Reader<'_>) -> Self {
+        let text = core::str::from_utf8(bytes);
+        let error = match (text, Self::check(bytes)) {
+            (Ok(text), None) => return Self(text),
+            (Err(_), _) => DecodeError::InvalidUtf8,
+            (_, Some(InvalidTopicName::NullCharacter)) => DecodeError::NullCharacter,
+            (_, Some(_)) => DecodeError::InvalidTopicName,
+        };
+        reader.fail(error);
+        Self("")
     }
 
     /// A name that was checked before it was stored.

@@ -104,7 +104,7 @@ fn numbers_without_a_property_are_refused() {
         }
         assert_eq!(PropertyIdentifier::from_u8(number), None);
     }
-    for (bytes, number) in [(&[0x80, 0x01][..], 128), (&[0x81, 0x02], 257), (&[0xff, 0xff, 0xff, 0x7f], 268_435_455)] {
+    for (bytes, number) in [(&[0x80, 0x01][..], 128), (&[0x81, 0x02], 257), (&[0xff, 0xff, 0xff, 0x7f], u16::MAX)] {
         assert_eq!(decode(Block::OfWill, bytes), Err(DecodeError::UnknownProperty(number)));
     }
     // A known number in a longer form than needed.

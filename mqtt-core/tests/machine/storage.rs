@@ -89,8 +89,8 @@ fn a_table_holds_as_many_as_it_says() {
     assert_eq!(table.vacant_after(id(1)), None);
     assert_eq!(table.get(id(65_535)), Some(&65_535));
     *table.get_mut(id(5)).unwrap() = 55;
-    assert_eq!(table.remove(id(5)), Some(55));
-    assert_eq!(table.remove(id(5)), None);
+    assert!(table.remove(id(5)));
+    assert!(!table.remove(id(5)));
     assert_eq!(table.get(id(5)), None);
     for (last, vacant) in [(1, 2), (4, 5), (65_534, 2), (65_535, 2)] {
         assert_eq!(table.vacant_after(id(last)), PacketIdentifier::new(vacant), "after {last}");

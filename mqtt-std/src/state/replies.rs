@@ -148,7 +148,7 @@ impl Replies {
     /// The outcome of a publish. Who waits for it is to be woken.
     pub(crate) fn published(&mut self, id: PacketIdentifier, answer: Published) -> Option<Waker> {
         self.deadlines.ended(id);
-        let key = self.publishes.remove(id)?;
+        let key = self.publishes.take(id)?;
         self.answer(key, answer)
     }
 

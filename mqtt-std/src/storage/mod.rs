@@ -109,7 +109,7 @@ impl Storage for HeapStorage {
     }
 
     fn release(&mut self, id: PacketIdentifier) {
-        if let Some(message) = self.messages.remove(id) {
+        if let Some(message) = self.messages.take(id) {
             self.used = self.used.saturating_sub(message.len());
         }
     }

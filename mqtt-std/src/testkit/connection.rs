@@ -192,8 +192,8 @@ fn receive_all(hub: &mut Hub, id: ConnectionId, now: Instant, framing: &mut Fram
                 consumed
             }
             // What does not fit comes in parts.
-            Ok(Some((Input::PublishHead { payload_len: needed, .. }, _))) => {
-                return hub.refuse(id, now, DecodeError::PacketTooLarge { needed });
+            Ok(Some((Input::PublishHead { .. }, _))) => {
+                return hub.refuse(id, now, DecodeError::PacketTooLarge);
             }
             Ok(Some((Input::PublishPayload { .. }, consumed))) => consumed,
             Err(error) => return hub.refuse(id, now, error),

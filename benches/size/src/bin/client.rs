@@ -54,6 +54,13 @@ const OPTIONS: ConnectOptions<'_> = ConnectOptions::new("pump-7")
     .acknowledge(Acknowledge::ByApplication)
     .will(Will { topic: STATUS, payload: b"lost", qos: QoS::AtLeastOnce, retain: true, properties: Properties::EMPTY });
 
+const V5: ConnectOptions<'_> = OPTIONS.version(ProtocolVersion::V5_0);
+const V3: ConnectOptions<'_> = OPTIONS.version(ProtocolVersion::V3_1_1);
+
+fn options() -> &'static ConnectOptions<'static> {
+    if version() == ProtocolVersion::V5_0 { &V5 } else { &V3 }
+}
+
 fn version() -> ProtocolVersion {
     match (cfg!(feature = "v5"), cfg!(feature = "v3")) {
         (true, true) => black_box(ProtocolVersion::V5_0),
@@ -71,7 +78,7 @@ extern "C" fn _start() -> ! {
     loop {
         let now = Instant::from_millis(world.now());
         frames.reset(version());
-        if let Ok(len) = client.connect(now, &OPTIONS.version(version()), out) {
+        if let Ok(len) = client.connect(now, options(), out) {
             world.write(out.get(..len).unwrap_or(&[]));
             client.transmitted(now, len);
             while !client.is_closed() {

@@ -138,11 +138,11 @@ impl<T> Table<T> for BoxedTable<T> {
         true
     }
 
-    fn remove(&mut self, id: PacketIdentifier) -> Option<T> {
+    fn remove(&mut self, id: PacketIdentifier) -> bool {
         self.look();
-        let value = self.entries[usize::from(id.number())].take()?;
-        self.len -= 1;
-        Some(value)
+        let taken = self.entries[usize::from(id.number())].take();
+        self.len -= u16::from(taken.is_some());
+        taken.is_some()
     }
 
     fn clear(&mut self) {
