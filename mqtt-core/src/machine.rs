@@ -309,7 +309,7 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
 
 /// The bytes that a [`Session`] takes with [`ArrayStorage`] of these capacities.
 ///
-/// With room for 4 exchanges in each direction and 512 bytes of messages it is 1,184 on a processor of 32 bits
+/// With room for 4 exchanges in each direction and 512 bytes of messages it is 1,192 on a processor of 32 bits
 /// (`benches/size/run`).
 ///
 /// ```
@@ -323,7 +323,7 @@ pub const fn session_size<const OUT: usize, const IN: usize, const BYTES: usize>
 
 /// The bytes that a [`Connection`] takes with [`ArrayAliases`](crate::ArrayAliases) of these capacities.
 ///
-/// Without aliases it is 240 on a processor of 32 bits, with two of 32 bytes in each direction 400 (`benches/size/run`).
+/// Without aliases it is 216 on a processor of 32 bits, with two of 32 bytes in each direction 376 (`benches/size/run`).
 ///
 /// ```
 /// assert!(mqtt_core::connection_size::<0, 0, 0>() < 512);
