@@ -215,7 +215,7 @@ struct Trend {
 impl Trend {
     fn of(readings: &[Reading]) -> Option<Self> {
         let (first, last) = (readings.first()?, readings.last()?);
-        #[allow(clippy::cast_precision_loss)]
+        #[allow(clippy::cast_precision_loss)] // some thousands
         let count = readings.len() as f64;
         let mean = |of: fn(&Reading) -> f64| readings.iter().map(of).sum::<f64>() / count;
         let (middle, level) = (mean(|reading| reading.0), mean(|reading| reading.1));

@@ -1,6 +1,6 @@
 //! `defmt` shows every public type: with that feature this compiles.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // the lints' configuration exempts test functions, not their helpers
 
 mod exported;
 

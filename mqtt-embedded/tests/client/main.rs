@@ -1,5 +1,6 @@
 //! The client against a scripted Server, in virtual time.
 
+// The lints' configuration exempts test functions, not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -2,6 +2,7 @@
 //!
 //! `apt-get install mosquitto`. Where there is none the tests say so and pass, unless `MQTT_TEST_MOSQUITTO=required`.
 
+// The lints' configuration exempts test functions, not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
