@@ -76,7 +76,10 @@ async fn publish() -> Result<()> {
         loop {
             tokio::select! {
                 ended = &mut producing => break ended?,
-                _ = report.tick() => println!("{}", producer.report(&client)),
+                _ = report.tick() => {
+                    connection.look(&client);
+                    println!("{}", producer.report(&client));
+                }
                 changed = status.changed() => {
                     changed?;
                     connection.tell(&status.borrow_and_update().clone(), &client)?;
@@ -113,12 +116,20 @@ fn overflow(name: &str) -> Result<Overflow> {
 #[derive(Default)]
 struct Connection {
     lost: Option<Instant>,
-    /// Messages that wait without one.
+    /// The most messages that were seen waiting without one.
     waiting: u64,
 }
 
 impl Connection {
+    /// The broker may be back, and have been sent the first of them, before this program hears of it: so it looks now and then.
+    fn look(&mut self, client: &Client) {
+        if self.lost.is_some() {
+            self.waiting = self.waiting.max(client.statistics().undelivered);
+        }
+    }
+
     fn tell(&mut self, status: &Status, client: &Client) -> Result<()> {
+        self.look(client);
         match status {
             Status::Connected { .. } => {
                 if let Some(lost) = self.lost.take() {
@@ -129,10 +140,9 @@ impl Connection {
             Status::Closed { error: Some(error), .. } => return Err(error.to_string().into()),
             _ => {
                 if let (None, Status::Waiting { error, .. }) = (self.lost, status) {
-                    self.lost = Some(Instant::now());
+                    *self = Self { lost: Some(Instant::now()), waiting: 0 };
                     println!("offline: {error}");
                 }
-                self.waiting = client.statistics().undelivered;
             }
         }
         Ok(())
