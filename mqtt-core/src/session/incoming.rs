@@ -15,6 +15,9 @@ use crate::types::{PacketIdentifier, QoS, ReasonCode};
 /// QoS 2:  Pubrec(waits) --acknowledge--> Pubrec(ready) --PUBREC sent--> AwaitPubrel --PUBREL--> Pubcomp --PUBCOMP sent--> gone
 ///                                               --PUBREC sent, failure--> gone
 /// ```
+///
+/// With a store what is recorded is acknowledged by PUBREC. PUBCOMP waits for the application then, so that the Server's
+/// quota bounds what the application has not confirmed.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Arrival {
     link: Link,
@@ -22,6 +25,8 @@ pub struct Arrival {
     delivery: DeliveryNumber,
     /// It is on one of the lists of acknowledgements.
     queued: bool,
+    /// The application has it, or is not asked: PUBCOMP may answer PUBREL.
+    confirmed: bool,
     /// PUBRECs owed: the Server may send its PUBLISH again before the first one leaves.
     owed: u8,
     /// The connection on which its PUBLISH came last; it counts against our Receive Maximum on that one only.
@@ -97,6 +102,8 @@ pub(crate) struct Acknowledgements {
     pubacks: List,
     pubrecs: List,
     pubcomps: List,
+    /// PUBREL has come, and the application has not confirmed the message.
+    unconfirmed: List,
     /// Numbers the connections; one long ago may have had the same number.
     connection: u16,
     /// PUBLISHes of this connection whose exchange is not over: what counts against our Receive Maximum (§4.9).
@@ -145,6 +152,7 @@ impl<S: Storage> Session<S> {
             stage: if exactly_once { Stage::Pubrec(ready) } else { Stage::Puback(ready) },
             delivery,
             queued: true,
+            confirmed: record.is_none() || acknowledge,
             owed: 1,
             connection: self.acknowledgements.connection,
             record: record.unwrap_or(0),
@@ -214,18 +222,34 @@ impl<S: Storage> Session<S> {
             self.acknowledgements.pubrecs.remove(self.storage.incoming_mut(), id);
         }
         let record = self.pend(PendingRecord::Released(id));
-        if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {
-            arrival.stage = Stage::Pubcomp;
-            arrival.queued = true;
-            arrival.record = record;
-        }
-        self.acknowledgements.pubcomps.push_back(self.storage.incoming_mut(), id);
+        let Some(arrival) = self.storage.incoming_mut().get_mut(id) else { return false };
+        arrival.stage = Stage::Pubcomp;
+        arrival.queued = true;
+        arrival.record = record;
+        let lists = &mut self.acknowledgements;
+        let list = if arrival.confirmed { &mut lists.pubcomps } else { &mut lists.unconfirmed };
+        list.push_back(self.storage.incoming_mut(), id);
         true
+    }
+
+    /// The application has a message that was acknowledged when it was recorded.
+    fn confirmed(&mut self, token: Acknowledgement) {
+        let id = token.packet_identifier;
+        let arrival = self.storage.incoming_mut().get_mut(id);
+        let Some(arrival) = arrival.filter(|arrival| arrival.delivery == token.delivery && !arrival.confirmed) else {
+            return;
+        };
+        arrival.confirmed = true;
+        if matches!(arrival.stage, Stage::Pubcomp) {
+            self.acknowledgements.unconfirmed.remove(self.storage.incoming_mut(), id);
+            self.acknowledgements.pubcomps.push_back(self.storage.incoming_mut(), id);
+        }
     }
 
     /// The application has taken the message over, or refuses it; tells whether the token was good.
     pub(crate) fn acknowledge(&mut self, token: Acknowledgement, reason_code: ReasonCode) -> bool {
         if cfg!(feature = "qos2") && token.exactly_once && self.is_durable() {
+            self.confirmed(token);
             self.pend(PendingRecord::Confirmed(token.delivery));
             return true;
         }
@@ -326,8 +350,10 @@ impl<S: Storage> Session<S> {
 
     fn forget_qos2_acknowledgements(&mut self) {
         // PUBREL comes again, and its PUBCOMP still waits for its record.
-        while let Some(id) = self.acknowledgements.pubcomps.pop_front(self.storage.incoming_mut()) {
-            if let Some(arrival) = self.storage.incoming_mut().get_mut(id) {
+        let lists = &mut self.acknowledgements;
+        let table = self.storage.incoming_mut();
+        while let Some(id) = lists.pubcomps.pop_front(table).or_else(|| lists.unconfirmed.pop_front(table)) {
+            if let Some(arrival) = table.get_mut(id) {
                 arrival.stage = Stage::AwaitPubrel;
                 arrival.queued = false;
                 arrival.owed = 0;
@@ -368,6 +394,8 @@ impl<S: Storage> Session<S> {
             stage: Stage::AwaitPubrel,
             delivery,
             queued: false,
+            // It waits in the store, where nothing bounds it but the store.
+            confirmed: true,
             owed: 0,
             connection: self.acknowledgements.connection,
             record: 0,
@@ -409,8 +437,14 @@ impl<S: Storage> Session<S> {
 }
 
 impl Acknowledgements {
-    pub(super) const NEW: Self =
-        Self { pubacks: List::NEW, pubrecs: List::NEW, pubcomps: List::NEW, connection: 0, unacknowledged: 0 };
+    pub(super) const NEW: Self = Self {
+        pubacks: List::NEW,
+        pubrecs: List::NEW,
+        pubcomps: List::NEW,
+        unconfirmed: List::NEW,
+        connection: 0,
+        unacknowledged: 0,
+    };
 
     const fn is_idle(&self) -> bool {
         self.pubacks.is_empty() && (!cfg!(feature = "qos2") || self.pubrecs.is_empty() && self.pubcomps.is_empty())

@@ -10,6 +10,7 @@ mod support;
 
 mod aliases;
 mod authentication;
+mod confirming;
 mod ending;
 mod handshake;
 mod identifiers;

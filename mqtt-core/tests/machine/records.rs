@@ -442,7 +442,6 @@ fn any_other_record_is_due_again_and_holds_back_its_packet_until_then() {
     }
 }
 
-// Durable, and by hand: the record acknowledges, the application confirms.
 // It is written late, behind a message of the session that it speaks of: that one is not forgotten.
 #[test]
 fn the_record_of_a_session_that_failed_leaves_the_messages_behind_it_alone() {
@@ -487,23 +486,6 @@ fn a_record_that_failed_is_not_due_again_once_its_identifier_means_something_els
         pair.machine.record_failed(first).unwrap();
         pair.write_records();
         assert_eq!(kinds(&pair), before);
-    }
-}
-
-#[test]
-fn a_durable_message_is_acknowledged_when_it_is_recorded() {
-    for version in any_version() {
-        let mut pair = Pair::durable(version);
-        pair.connect(&options(version).acknowledge(Acknowledge::ByApplication));
-        pair.connack(false, &[]);
-        pair.message(2, 8, "in");
-        assert_eq!(pair.sent(), ["PUBREC #8"]);
-        pair.pubrel(8);
-        assert_eq!(pair.sent(), ["PUBCOMP #8"]);
-        let token = pair.tokens[0];
-        pair.machine.acknowledge(token, ReasonCode::SUCCESS).unwrap();
-        pair.write_records();
-        assert_eq!(kinds(&pair)[2..], ["Released", "Confirmed"]);
     }
 }
 
