@@ -173,7 +173,8 @@ impl<S: Storage> Session<S> {
         Some((token, if exactly_once { arrival.record } else { 0 }))
     }
 
-    /// Tells whether an acknowledgement is on its way out, so that room will be made without the Server.
+    /// Tells whether an acknowledgement is on its way out, or waits for the application, so that room will be made without the
+    /// Server.
     pub(crate) const fn makes_room(&self) -> bool {
         !self.acknowledgements.is_idle()
     }
@@ -447,6 +448,7 @@ impl Acknowledgements {
     };
 
     const fn is_idle(&self) -> bool {
-        self.pubacks.is_empty() && (!cfg!(feature = "qos2") || self.pubrecs.is_empty() && self.pubcomps.is_empty())
+        let completed = self.pubrecs.is_empty() && self.pubcomps.is_empty() && self.unconfirmed.is_empty();
+        self.pubacks.is_empty() && (!cfg!(feature = "qos2") || completed)
     }
 }

@@ -79,6 +79,22 @@ fn what_is_not_confirmed_counts_against_the_receive_maximum() {
     assert_eq!(pair.message(2, 4, "in"), ["error Protocol(ReceiveMaximumExceeded)"]);
 }
 
+// 3.1.1 cannot tell a Server how much room there is: what has none waits.
+#[test]
+fn a_message_waits_while_the_table_is_full_of_what_is_not_confirmed() {
+    let mut pair = by_hand(ProtocolVersion::V3_1_1);
+    for id in 1..=16 {
+        pair.message(2, id, "in");
+        pair.pubrel(id);
+    }
+    assert!(!pair.sent().contains(&"PUBCOMP #3".to_owned()));
+    let packet = pair.message_bytes(2, 17, false, b"in");
+    assert!(pair.is_held_back(&packet));
+    confirm(&mut pair, 2);
+    assert_eq!(pair.sent(), ["PUBCOMP #3"]);
+    assert_eq!(pair.deliver(&packet).len(), 1);
+}
+
 // PUBREL has to come again: until then the Server may not take a PUBCOMP for an answer.
 #[test]
 fn what_is_confirmed_between_connections_is_completed_when_pubrel_comes_again() {

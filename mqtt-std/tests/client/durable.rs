@@ -240,8 +240,9 @@ fn a_death_at_each_record_of_a_message_in_loses_and_doubles_nothing() {
             link.publish("t", QoS::ExactlyOnce, 8, "a").await;
             link.expect("PUBREC #8").await;
             link.ack(AckKind::Pubrel, 8, ReasonCode::SUCCESS).await;
-            link.expect("PUBCOMP #8").await;
+            until(|| memory.kinds() == ["SessionStarted", "Received", "Released"]).await;
             assert_eq!(next(&mut stream).await, "t a");
+            link.expect("PUBCOMP #8").await;
             until(|| memory.kinds() == ["SessionStarted", "Received", "Released", "Confirmed"]).await;
             program.die().await;
             drop((link, stream));
@@ -264,18 +265,43 @@ fn a_death_at_each_record_of_a_message_in_loses_and_doubles_nothing() {
                     link.publish_again("t", QoS::ExactlyOnce, 8, "a").await;
                     link.expect("PUBREC #8").await;
                     link.ack(AckKind::Pubrel, 8, ReasonCode::SUCCESS).await;
+                    if records == 1 {
+                        let message = stream.next().await.unwrap();
+                        assert_eq!(message.delivery_number(), Some(1));
+                        assert!(!message.redelivered());
+                    }
                     link.expect("PUBCOMP #8").await;
-                }
-                if records == 1 {
-                    let message = stream.next().await.unwrap();
-                    assert_eq!(message.delivery_number(), Some(1));
-                    assert!(!message.redelivered());
                 }
                 link.publish("t", QoS::ExactlyOnce, 8, "new").await;
                 let message = stream.next().await.unwrap();
                 assert_eq!((line(&message).as_str(), message.delivery_number()), ("t new", Some(2)));
                 program.die().await;
             }
+        }
+    });
+}
+
+// The Receive Maximum bounds what the application has not confirmed, also behind PUBREL.
+#[test]
+fn a_message_that_nobody_takes_keeps_its_place_in_the_receive_maximum() {
+    run(async || {
+        let _clock = Clock::stop();
+        for version in BOTH {
+            let (peer, memory) = (Peer::new(version).await, Memory::default());
+            let (program, mut link) = begun(&peer, &memory).await;
+            let mut stream = listen(&program.client).await;
+            for number in 1..=2 {
+                link.publish("t", QoS::ExactlyOnce, number, &format!("m{number}")).await;
+                link.expect(&format!("PUBREC #{number}")).await;
+                link.ack(AckKind::Pubrel, number, ReasonCode::SUCCESS).await;
+            }
+            until(|| memory.kinds().iter().filter(|kind| *kind == "Released").count() == 2).await;
+            link.expect_nothing();
+            for number in 1..=2 {
+                assert_eq!(next(&mut stream).await, format!("t m{number}"));
+                link.expect(&format!("PUBCOMP #{number}")).await;
+            }
+            program.end(link).await;
         }
     });
 }
