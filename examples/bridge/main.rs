@@ -11,7 +11,7 @@
 //! It shows:
 //!
 //! * *Acknowledging by hand.* A message at QoS 1 is acknowledged to its broker when the other broker has it. One at QoS 2 is in the store
-//!   until then, so the first broker may forget it.
+//!   until then, and takes one of that broker's Receive Maximum.
 //! * *Nothing lost, nothing doubled at QoS 2*, whichever broker or link goes away, and whenever the bridge is killed: what one side has
 //!   received, what the other side is sending, and which message is which, are in files (`ledger.rs`, a store of its own around
 //!   the library's). Only of a broker that comes back without the session that it had nobody knows what it had: it gets that again.
@@ -20,9 +20,9 @@
 //!   more at its end, `/~bridge`, and known by it. Whoever wants those, too, subscribes to `cellar/lamp/#` in place of `cellar/lamp`.
 //! * *Retained messages stay retained.* A broker of 3.1.1 tells that only of what it had when the bridge subscribes.
 //!
-//! While one side is away up to 65,535 messages of the other one, and 256 MiB, wait here; beyond that its broker keeps them. What is beyond
-//! it on both sides at once, at QoS 2, is too much: each side would have to be read on before the other one has room. At QoS 0 nothing
-//! is promised. What the other broker refuses, or cuts the connection for again and again, is dropped, with a line on stderr.
+//! While one side is away as many messages of the other one wait here as its broker sends without an acknowledgement (Mosquitto:
+//! `max_inflight_messages`, 20), at most 65,535 and 256 MiB; the broker keeps the rest, as many as its own queue has room for. At QoS 0
+//! nothing is promised. What the other broker refuses, or cuts the connection for again and again, is dropped, with a line on stderr.
 
 mod forward;
 mod ledger;

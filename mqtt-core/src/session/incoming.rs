@@ -67,6 +67,9 @@ pub struct DeliveryNumber(pub u64);
 /// Dropping it acknowledges nothing, and at QoS 1 holds back the PUBACKs of later messages, at QoS 2 the PUBRECs, until the
 /// connection ends: acknowledgements are sent in the order of arrival [MQTT-4.6.0-2] [MQTT-4.6.0-3]. After a message came
 /// again, or the session was lost, it is stale.
+///
+/// With a store PUBREC is sent at QoS 2 once the message is recorded, and this is the right to confirm it, which PUBCOMP waits for: one
+/// that is dropped holds back that PUBCOMP only, and takes one of our Receive Maximum for as long as the session lives.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Acknowledgement {
