@@ -128,7 +128,7 @@ const fn index(alias: u16) -> usize {
 
 impl<const IN: usize, const OUT: usize, const LEN: usize> Aliases for ArrayAliases<IN, OUT, LEN> {
     fn incoming_maximum(&self) -> u16 {
-        if IN > u16::MAX as usize { u16::MAX } else { IN as u16 }
+        u16::try_from(IN).unwrap_or(u16::MAX)
     }
 
     fn incoming(&self, alias: u16) -> Option<&str> {

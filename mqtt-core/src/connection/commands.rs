@@ -220,8 +220,8 @@ impl<A: Aliases> Connection<A> {
         if reason_code.is_failure() && !self.version.is_v5() {
             return Err(UsageError::NotInVersion);
         }
-        let answer = if cfg!(feature = "qos2") && token.exactly_once { PacketType::Pubrec } else { PacketType::Puback };
-        if !reason_code.is_allowed_in(answer, Sender::Client) {
+        // PUBREC has the same ones.
+        if !reason_code.is_allowed_in(PacketType::Puback, Sender::Client) {
             return Err(EncodeError::ReasonCodeNotAllowed(reason_code).into());
         }
         if reason_code.is_failure() && token.exactly_once && session.is_durable() {

@@ -250,8 +250,8 @@ impl<A: Aliases> Connection<A> {
             return Err(ProtocolError::UnexpectedPacket(PacketType::Auth).into());
         }
         let renewing = self.authentication.renewing;
-        // A Success without properties may leave out the method with them, §3.15.2.1.
-        if !renewing || auth.reason_code != ReasonCode::SUCCESS || !auth.properties.is_empty() {
+        // A Success may leave out the method with all properties, §3.15.2.1; decoding has refused others without.
+        if !auth.properties.is_empty() {
             self.authentication.check(auth.properties)?;
         }
         match auth.reason_code {

@@ -82,7 +82,7 @@ impl<T, const N: usize> Default for ArrayTable<T, N> {
 
 impl<T, const N: usize> Table<T> for ArrayTable<T, N> {
     fn capacity(&self) -> u16 {
-        if N > u16::MAX as usize { u16::MAX } else { N as u16 }
+        u16::try_from(N).unwrap_or(u16::MAX)
     }
 
     fn len(&self) -> u16 {

@@ -128,7 +128,8 @@ fn automatic_aliases_replace_the_one_used_least_recently() {
     assert_eq!(publish(&mut pair, "a", automatic), "PUBLISH q0 a x [TopicAlias(1)]");
     assert_eq!(publish(&mut pair, "b", automatic), "PUBLISH q0 b x [TopicAlias(1)]");
     assert_eq!(publish(&mut pair, "a", automatic), "PUBLISH q0 a x [TopicAlias(1)]");
-    let long = "x".repeat(17);
+    let (longest, long) = ("x".repeat(16), "x".repeat(17));
+    assert_eq!(publish(&mut pair, &longest, automatic), format!("PUBLISH q0 {longest} x [TopicAlias(1)]"));
     assert_eq!(publish(&mut pair, &long, automatic), format!("PUBLISH q0 {long} x"), "no memory for it");
 }
 
@@ -189,4 +190,13 @@ fn an_alias_that_makes_the_packet_too_large_is_left_out() {
         assert!(line.ends_with(" t 0123456789"), "{line}");
         assert!(pair.outcomes().is_empty());
     }
+}
+
+#[test]
+fn without_memory_no_alias_stands_for_anything() {
+    use mqtt_core::{Aliases, NoAliases};
+    let mut none = NoAliases;
+    assert!(!none.set_incoming(1, "t") && !none.set_outgoing(1, "t"));
+    assert_eq!((none.incoming_maximum(), none.incoming(1)), (0, None));
+    assert_eq!((none.outgoing("t"), none.outgoing_topic(1), none.choose_outgoing("t", 1)), (None, None, None));
 }

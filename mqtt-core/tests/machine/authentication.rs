@@ -69,6 +69,20 @@ fn another_method_of_the_server_closes() {
     assert_eq!(pair.auth_in(0x18, &OTHER), ["error Protocol(AuthenticationMethod)"]);
 }
 
+// [v5 MQTT-4.12.0-5]: whichever letter is another one
+#[test]
+fn a_method_that_differs_in_one_bit_is_another() {
+    for bit in 0..5 {
+        for place in 0..5 {
+            let mut text = *b"SCRAM";
+            text[place] ^= 1 << bit;
+            let mut pair = connecting();
+            let other = [Property::AuthenticationMethod(core::str::from_utf8(&text).unwrap())];
+            assert_eq!(pair.connack(false, &other), ["error Protocol(AuthenticationMethod)"], "{other:?}");
+        }
+    }
+}
+
 // [v5 MQTT-4.12.0-5]
 #[test]
 fn another_method_of_ours_is_refused() {
@@ -179,4 +193,8 @@ fn re_authentication_may_succeed_without_a_word() {
     reauthenticate(&mut pair, &FIRST).unwrap();
     assert_eq!(pair.deliver(&[0xf0, 0]), ["Authentication"]);
     assert!(pair.deliver(&[0xf0, 0])[0].starts_with("error Protocol(Authentication"), "only once");
+    // Another method is never Success. [v5 MQTT-4.12.0-5]
+    let mut pair = authenticated();
+    reauthenticate(&mut pair, &FIRST).unwrap();
+    assert_eq!(pair.auth_in(0, &OTHER), ["error Protocol(AuthenticationMethod)"]);
 }

@@ -1,8 +1,8 @@
 //! How a connection ends: by us, by the Server, by an error.
 
 use mqtt_core::{
-    AckKind, ConnectionError, DecodeError, EncodeError, Property, PropertyIdentifier, ProtocolVersion, ReasonCode,
-    UsageError,
+    AckKind, ConnectionError, DecodeError, EncodeError, Property, PropertyIdentifier, ProtocolError, ProtocolVersion,
+    QoS, ReasonCode, ReceiveError, UsageError,
 };
 
 use crate::support::{Pair, any_version, options};
@@ -79,6 +79,20 @@ fn before_connack_only_5_0_has_a_disconnect() {
     }
     let mut pair = Pair::new(V5);
     assert_eq!(pair.disconnect(ReasonCode::NORMAL_DISCONNECTION, &[]).unwrap(), "", "nothing has begun");
+}
+
+// Only what a Server is told changes how long it keeps the session.
+#[test]
+fn an_expiry_that_is_not_sent_or_is_not_that_of_a_session_changes_nothing() {
+    let mut pair = Pair::connected(V5);
+    pair.machine.connection.reset();
+    pair.disconnect(ReasonCode::NORMAL_DISCONNECTION, &[Property::SessionExpiryInterval(0)]).unwrap();
+    assert_eq!(pair.connect(&options(V5)), "CONNECT c", "the session is there still");
+    // No session began: CONNACK is not there.
+    let mut pair = Pair::new(V5);
+    pair.connect(&options(V5));
+    pair.disconnect(ReasonCode::NORMAL_DISCONNECTION, &[Property::SessionExpiryInterval(9)]).unwrap();
+    assert_eq!(pair.connect(&options(V5)), "CONNECT c clean");
 }
 
 // trap R7; [v5 MQTT-3.14.4-1 MQTT-4.13.2-1]
@@ -168,7 +182,17 @@ fn a_buffer_too_small_changes_nothing() {
 
 #[test]
 fn every_error_is_worded() {
-    for error in [
+    let protocol =
+        [ProtocolError::ReceiveMaximumExceeded, ProtocolError::Unrequested(PropertyIdentifier::ReasonString)];
+    let usage = [
+        UsageError::NotConnected,
+        UsageError::ConnectionClosed(ConnectionError::Closed),
+        UsageError::QoSNotSupported { maximum: QoS::AtMostOnce },
+        UsageError::PacketTooLarge { needed: 2, maximum: 1 },
+        UsageError::TopicAliasNotSupported { maximum: 1 },
+        UsageError::ReceiveMaximum { capacity: 1 },
+    ];
+    let connection = [
         ConnectionError::Decode(DecodeError::UnexpectedEnd),
         ConnectionError::ConnackTimeout,
         ConnectionError::PingrespTimeout,
@@ -177,9 +201,13 @@ fn every_error_is_worded() {
         ConnectionError::Closed,
         ConnectionError::SourceFailed,
         ConnectionError::MaximumPacketSizeTooSmall,
-    ] {
-        let text = error.to_string();
-        assert!(!text.is_empty() && !text.ends_with('.') && text.starts_with(|first: char| first.is_lowercase()));
+    ];
+    let mut texts: Vec<_> = connection.iter().map(ToString::to_string).collect();
+    texts.extend(protocol.iter().map(ToString::to_string));
+    texts.extend(usage.iter().map(ToString::to_string));
+    texts.push(ReceiveError::NotReady.to_string());
+    for text in texts {
+        assert!(text.contains(' ') && !text.ends_with('.') && !text.starts_with(char::is_uppercase), "{text}");
     }
 }
 

@@ -101,6 +101,7 @@ fn what_the_version_cannot_say_is_refused_by_name() {
     let bare = ConnectOptions::new("");
     let named = ConnectOptions::new("c");
     let user = [Property::UserProperty("a", "b")];
+    let (fits, too_long) = ("ü".repeat(23), "ü".repeat(24));
     for (options, error) in [
         (bare.version(V3_1_1).keep_session(true), Some(UsageError::ClientIdentifier)),
         (bare.version(V3_1_1), None),
@@ -109,6 +110,8 @@ fn what_the_version_cannot_say_is_refused_by_name() {
         (ConnectOptions::new("12345678901234567890123").version(V3_1), None),
         (ConnectOptions::new("123456789012345678901234").version(V3_1), Some(UsageError::ClientIdentifier)),
         (ConnectOptions::new("123456789012345678901234").version(V3_1_1), None),
+        (ConnectOptions::new(&fits).version(V3_1), None), // characters, not bytes
+        (ConnectOptions::new(&too_long).version(V3_1), Some(UsageError::ClientIdentifier)),
         (named.version(V3_1_1).clean_start(CleanStart::Never), Some(UsageError::NotInVersion)),
         (named.version(V3_1_1).clean_start(CleanStart::Always).keep_session(true), Some(UsageError::NotInVersion)),
         (named.version(V3_1_1).password(b"p"), Some(UsageError::Encode(EncodeError::PasswordWithoutUserName))),

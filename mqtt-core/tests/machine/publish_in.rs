@@ -124,6 +124,7 @@ fn acknowledgements_by_hand_leave_in_the_order_of_arrival() {
             pair.message(2, number, "b");
         }
         assert!(pair.sent().is_empty());
+        assert_eq!(pair.session().incoming_len(), 6);
         let tokens = pair.tokens.clone();
         for token in [tokens[1], tokens[2], tokens[4], tokens[5]] {
             assert_eq!(accept(&mut pair, token), Ok(()));

@@ -384,3 +384,20 @@ fn each_call_takes_its_own_qos() {
         Err(UsageError::WrongQoS)
     );
 }
+
+#[test]
+fn the_qos_of_a_publish_is_known_until_its_outcome() {
+    let mut pair = Pair::connected(mqtt_core::ProtocolVersion::V5_0);
+    pair.publish(1, "a").unwrap();
+    pair.publish(2, "b").unwrap();
+    pair.subscribe(&[("s", 0)]).unwrap();
+    pair.sent();
+    let known = |pair: &Pair| [1, 2, 3].map(|number| pair.session().publish_qos(crate::support::id(number)));
+    assert_eq!(known(&pair), [Some(QoS::AtLeastOnce), Some(QoS::ExactlyOnce), None]);
+    pair.puback(1);
+    pair.pubrec(2);
+    assert_eq!(known(&pair), [None, Some(QoS::ExactlyOnce), None], "its PUBREL is under way");
+    pair.sent();
+    pair.pubcomp(2);
+    assert_eq!(known(&pair), [None; 3]);
+}

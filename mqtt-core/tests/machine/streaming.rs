@@ -299,6 +299,24 @@ fn a_source_at_qos_0_is_sent_once() {
     }
 }
 
+// 268,435,455 bytes behind the fixed header: `t` with its length, a Packet Identifier, and the properties of a version that has them.
+#[test]
+fn the_largest_message_is_what_its_version_leaves_of_the_largest_packet() {
+    let expiring = PublishRequest::new(topic("t")).qos(QoS::AtLeastOnce).message_expiry_interval(9);
+    let largest = |pair: &mut Pair, length| {
+        let fits = |pair: &mut Pair, length| {
+            pair.machine.publish(pair.now, &expiring, Body::Source { length, key: 1 }).is_ok()
+        };
+        fits(pair, length) && !fits(pair, length + 1)
+    };
+    assert!(largest(&mut Pair::connected(ProtocolVersion::V5_0), 268_435_455 - 5 - 6));
+    let mut pair = Pair::connected(ProtocolVersion::V3_1_1);
+    assert!(largest(&mut pair, 268_435_455 - 5));
+    // Which version the next connection has is not known.
+    pair.machine.transport_lost();
+    assert!(largest(&mut pair, 268_435_455 - 5 - 6));
+}
+
 #[test]
 fn a_qos_0_payload_that_does_not_fit_is_sent_behind_its_head() {
     let mut pair = Pair::connected(ProtocolVersion::V5_0);
