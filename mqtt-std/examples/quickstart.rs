@@ -6,6 +6,9 @@
 //! cargo run --example quickstart -- --version 3.1.1               # in another version of MQTT
 //! ```
 
+// As in a user's program: `std`, and an index that is known to be there.
+#![allow(clippy::indexing_slicing, clippy::std_instead_of_core)]
+
 use std::error::Error;
 use std::time::Duration;
 
