@@ -1,18 +1,16 @@
 //! `mqtt-std`, where strangers' bytes come in: a damaged log, and a server that answers a handshake.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use mqtt_core::{PacketIdentifier, Properties, Record, RecordedMessage, TopicName};
 use mqtt_std::store::{Batch, FileStore, Fsync, Store, StoreError};
-use mqtt_std::transport::{Proxy, Server};
+use mqtt_std::transport::{Proxy, Server, Stream};
 use mqtt_std::{Client, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
+use tungstenite::handshake::derive_accept_key;
 
 const RECORDS: u16 = 12;
 
@@ -21,7 +19,10 @@ const RECORDS: u16 = 12;
 pub fn store(bytes: &[u8]) {
     static WHOLE: OnceLock<(PathBuf, PathBuf, Vec<u8>)> = OnceLock::new();
     let (directory, file, whole) = WHOLE.get_or_init(|| {
-        let directory = std::env::temp_dir().join(format!("mqtt-fuzz-{}", std::process::id()));
+        // In memory where there is such a place: on a disk the files take nearly all of the time.
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let directory = place.join(format!("mqtt-fuzz-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         let mut store = open(&directory);
         store.load(&mut |_| {}).expect("an empty one");
@@ -94,59 +95,44 @@ fn text(record: &Record<'_>) -> String {
     format!("{record:?}")
 }
 
-/// A server answers with any bytes: an attempt to connect ends, in a client or an error. The first byte chooses WebSocket, SOCKS5
-/// or HTTP CONNECT.
+/// A server answers with any bytes: an attempt to connect ends, in a client or an error. The first byte chooses the handshake.
 pub fn handshakes(bytes: &[u8]) {
     let Some((kind, answer)) = bytes.split_first() else { return };
     let answer = answer.to_vec();
-    let connected = match kind % 3 {
-        0 => in_memory().block_on(async {
-            let server = Server::websocket("fuzz", 80, "/mqtt");
-            let options = Options::of(server).connector(move |_: Server| {
-                let (near, far) = tokio::io::duplex(4096);
-                tokio::spawn(answer_in_memory(far, answer.clone()));
-                async move { Ok(near) }
-            });
-            Client::connect(options).await
-        }),
-        kind => {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-            let port = listener.local_addr().expect("it has one").port();
-            let server = std::thread::spawn(move || {
-                if let Ok((stream, _)) = listener.accept() {
-                    answer_by_tcp(stream, &answer);
-                }
-            });
-            let proxy = if kind == 1 { Proxy::socks5("127.0.0.1", port) } else { Proxy::http("127.0.0.1", port) };
-            let proxy = proxy.credentials("alice", "secret");
-            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-            let connected = runtime.block_on(Client::connect(Options::new("broker.invalid", 1883).proxy(proxy)));
-            drop(runtime);
-            server.join().expect("it does not panic");
-            connected
-        }
+    let (server, proxy) = match kind % 4 {
+        0 | 1 => (Server::websocket("fuzz", 80, "/mqtt"), None),
+        2 => (Server::tcp("fuzz", 1883), Some(Proxy::socks5("proxy", 1080).credentials("alice", "secret"))),
+        _ => (Server::tcp("fuzz", 1883), Some(Proxy::http("proxy", 8080).credentials("alice", "secret"))),
     };
-    drop(connected);
+    // Nobody guesses the key's answer: for the half of them it is there, and the bytes are frames.
+    let opens = kind % 4 == 1;
+    let options = Options::of(server).connector(move |server: Server| {
+        let (near, far) = tokio::io::duplex(4096);
+        tokio::spawn(answer_with(far, answer.clone(), opens));
+        let proxy = proxy.clone();
+        async move {
+            match proxy {
+                None => Ok(Box::new(near) as Box<dyn Stream>),
+                Some(proxy) => Ok(proxy.connect(&server, near).await?),
+            }
+        }
+    });
+    // All is in memory, and time passes as soon as everybody waits. What still runs then ends with its runtime.
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    drop(runtime.block_on(Client::connect(options)));
 }
 
-/// Time passes as soon as everybody waits.
-fn in_memory() -> Runtime {
-    Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime")
-}
-
-async fn answer_in_memory(mut far: DuplexStream, answer: Vec<u8>) {
+async fn answer_with(mut far: DuplexStream, answer: Vec<u8>, opens: bool) {
     let mut request = [0; 2048];
-    let _ = far.read(&mut request).await;
+    let len = far.read(&mut request).await.unwrap_or(0);
+    if opens {
+        let request = String::from_utf8_lossy(&request[..len]);
+        let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).expect("a key");
+        let accept = derive_accept_key(key.as_bytes());
+        let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: mqtt";
+        let _ = far.write_all(format!("{head}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n").as_bytes()).await;
+    }
     let _ = far.write_all(&answer).await;
     let _ = far.shutdown().await;
     while far.read(&mut request).await.is_ok_and(|len| len > 0) {}
-}
-
-fn answer_by_tcp(mut stream: TcpStream, answer: &[u8]) {
-    let mut request = [0; 2048];
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
-    let _ = stream.read(&mut request);
-    let _ = stream.write_all(answer);
-    let _ = stream.shutdown(Shutdown::Write);
-    while stream.read(&mut request).is_ok_and(|len| len > 0) {}
 }

@@ -77,7 +77,7 @@ impl Dial {
         #[cfg(feature = "proxy")]
         if let Some(proxy) = self.proxy.as_ref().filter(|_| server.scheme != Scheme::Unix) {
             let stream = tcp::connect(proxy.host(), proxy.port(), self.tcp).await?;
-            return Ok(proxy.connect(server, Box::new(stream)).await?);
+            return Ok(proxy.connect(server, stream).await?);
         }
         match server.scheme {
             #[cfg(unix)]

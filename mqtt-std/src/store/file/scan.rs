@@ -73,10 +73,12 @@ impl<'a, F: DiskFile> Scan<'a, F> {
     /// The first group that begins at this byte or later.
     fn find_group(&mut self, from: u64) -> Result<Option<u64>, StoreError> {
         let salt = self.salt.to_le_bytes();
-        let mut window = vec![0; WINDOW];
+        let size = self.size;
+        let left = |start| usize::try_from(size.saturating_sub(start)).unwrap_or(WINDOW).min(WINDOW);
+        let mut window = vec![0; left(from)];
         let mut start = from;
-        while start < self.size {
-            let len = usize::try_from(self.size.saturating_sub(start)).unwrap_or(WINDOW).min(WINDOW);
+        while start < size {
+            let len = left(start);
             let bytes = window.get_mut(..len).unwrap_or_default();
             self.file.read_at(start, bytes)?;
             let candidates: Vec<_> = bytes.windows(4).enumerate().filter(|(_, bytes)| **bytes == salt).collect();

@@ -65,12 +65,20 @@ impl Proxy {
         self.port
     }
 
-    /// Lets the proxy at the other end of the stream connect to the server. May be dropped at any time.
-    pub(super) async fn connect(
+    /// Lets the proxy at the other end of this stream connect to the server; what it returns leads there. For a
+    /// [`Connector`](super::Connector) that gets to the proxy in a way of its own: host and port of the proxy are not looked at. May
+    /// be dropped at any time.
+    ///
+    /// # Errors
+    /// A [`TransportError`] of the faults [`ProxyRefused`](super::TransportFault::ProxyRefused) and
+    /// [`Proxy`](super::TransportFault::Proxy), or of [`Settings`](super::TransportFault::Settings) where a name or the credentials are
+    /// too long for it.
+    pub async fn connect(
         &self,
         server: &Server,
-        stream: Box<dyn Stream>,
+        stream: impl Stream + 'static,
     ) -> Result<Box<dyn Stream>, TransportError> {
+        let stream: Box<dyn Stream> = Box::new(stream);
         let credentials = self.credentials.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
         match self.kind {
             Kind::Socks5 => socks5::connect(server, credentials, stream).await,
