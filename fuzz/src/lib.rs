@@ -7,8 +7,10 @@ mod any_bytes;
 mod any_steps;
 #[path = "../../mqtt-core/tests/codec/support/any_topics.rs"]
 mod any_topics;
+mod differential;
 
 pub use adapter::{handshakes, store};
+pub use differential::differential;
 
 /// What decodes must encode, and decode to the same.
 pub fn decode(bytes: &[u8]) {

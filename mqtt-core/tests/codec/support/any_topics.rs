@@ -33,11 +33,11 @@ fn is_text(text: &str) -> bool {
     !text.is_empty() && text.len() <= 65_535 && !text.contains('\0')
 }
 
-fn is_topic(text: &str) -> bool {
+pub(crate) fn is_topic(text: &str) -> bool {
     is_text(text) && !text.contains(['+', '#'])
 }
 
-fn is_filter(text: &str) -> bool {
+pub(crate) fn is_filter(text: &str) -> bool {
     if !is_text(text) {
         return false;
     }

@@ -146,4 +146,29 @@ mod tests {
             assert_eq!(url.parse::<Proxy>().map(drop), Err(error), "{url}");
         }
     }
+
+    #[tokio::test]
+    async fn a_proxy_is_spoken_to_over_any_stream() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        use crate::transport::TransportFault;
+
+        for (proxy, answer, fault) in [
+            (Proxy::http("", 0), &b"HTTP/1.1 200 OK\r\n\r\n"[..], None),
+            (Proxy::http("", 0), b"HTTP/1.1 407 No\r\n\r\n", Some(TransportFault::ProxyRefused)),
+            (Proxy::socks5("", 0), b"\x05\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00", None),
+            (Proxy::socks5("", 0), b"\x05\xff", Some(TransportFault::ProxyRefused)),
+        ] {
+            let (near, mut far) = tokio::io::duplex(1024);
+            far.write_all(answer).await.unwrap();
+            let led = proxy.connect(&Server::tcp("broker", 1883), near).await;
+            assert_eq!(led.as_ref().err().map(TransportError::fault), fault, "{proxy:?}");
+            let Ok(mut led) = led else { continue };
+            led.write_all(b"through").await.unwrap();
+            drop(led);
+            let mut sent = Vec::new();
+            far.read_to_end(&mut sent).await.unwrap();
+            assert!(sent.ends_with(b"through"), "{proxy:?}");
+        }
+    }
 }
