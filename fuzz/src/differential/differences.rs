@@ -193,3 +193,53 @@ fn body(bytes: &[u8]) -> &[u8] {
 fn connect_flags(bytes: &[u8]) -> u8 {
     body(bytes)[7]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{compare, decode, theirs};
+    use super::*;
+
+    const V5: ProtocolVersion = ProtocolVersion::V5_0;
+    const V3: ProtocolVersion = ProtocolVersion::V3_1_1;
+
+    #[test]
+    fn each_difference_is_one() {
+        const OURS: bool = true;
+        const THEIRS: bool = false;
+        let rows: [(&str, ProtocolVersion, bool, &[u8]); 28] = [
+            ("password_without_user_name", V5, OURS, b"\x10\x10\x00\x04MQTT\x05\x42\0\0\0\0\0\0\x01p"),
+            ("refused_in_an_older_shape", V5, OURS, b"\x20\x02\0\x01"),
+            ("bad_method", V5, OURS, b"\xe0\x02\x8c\0"),
+            ("refused_in_a_newer_shape", V3, OURS, b"\x20\x03\0\x84\0"),
+            ("wrong_flags", V3, THEIRS, b"\xc1\0"),
+            ("wrong_flags: DUP", V3, THEIRS, b"\x38\x03\0\x01t"),
+            ("longer_than_needed", V5, THEIRS, b"\xc0\x80\0"),
+            ("null_character", V3, THEIRS, b"\x30\x03\0\x01\0"),
+            ("packet identifier 0", V3, THEIRS, b"\x32\x05\0\x01t\0\0"),
+            ("no_topic", V3, THEIRS, b"\x30\x03\0\x01#"),
+            ("empty_topic", V5, THEIRS, b"\x30\x03\0\0\0"),
+            ("empty_topic", V3, THEIRS, b"\x30\x02\0\0"),
+            ("no_filter", V3, THEIRS, b"\x82\x05\0\x01\0\0\0"),
+            ("options_of_v5", V3, THEIRS, b"\x82\x06\0\x01\0\x01t\x04"),
+            ("reserved_bits: CONNACK", V5, THEIRS, b"\x20\x03\x02\0\0"),
+            ("reserved_bits: CONNECT", V3, THEIRS, b"\x10\x0c\x00\x04MQTT\x04\x03\0\0\0\0"),
+            ("will_qos_3", V3, THEIRS, b"\x10\x11\x00\x04MQTT\x04\x1e\0\0\0\0\0\x01t\0\0"),
+            ("property repeated", V5, THEIRS, b"\x82\x0b\0\x01\x04\x0b\x01\x0b\x01\0\x01t\0"),
+            ("method_missing: AUTH", V5, THEIRS, b"\xf0\x02\0\0"),
+            ("method_missing: CONNECT", V5, THEIRS, b"\x10\x10\x00\x04MQTT\x05\x02\0\0\x03\x16\0\0\0\0"),
+            ("of_neither_side", V5, THEIRS, b"\xe0\x07\x9e\x05\x11\0\0\0\0"),
+            ("no_local_on_shared", V5, THEIRS, b"\x82\x10\0\x01\0\0\x0a$share/g/t\x04"),
+            ("session_present_with_failure", V5, THEIRS, b"\x20\x03\x01\x80\0"),
+            ("session_present_with_failure", V3, THEIRS, b"\x20\x02\x01\x05"),
+            ("nameless_session", V3, THEIRS, b"\x10\x0c\x00\x04MQTT\x04\0\0\0\0\0"),
+            ("code_in_3_1_1", V3, THEIRS, b"\x40\x03\0\x01\0"),
+            ("property_length_left_out: PUBLISH", V5, THEIRS, b"\x30\x03\0\x01t"),
+            ("property_length_left_out: AUTH", V5, THEIRS, b"\xf0\x01\0"),
+        ];
+        for (name, version, only_ours, bytes) in rows {
+            let read = (decode(version, bytes).is_ok(), theirs::read(version.is_v5(), bytes).is_some());
+            assert_eq!(read, (only_ours, !only_ours), "{name}");
+            compare(version, bytes);
+        }
+    }
+}

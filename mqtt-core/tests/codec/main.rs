@@ -6,11 +6,14 @@
 #![cfg(all(feature = "v3", feature = "v5"))]
 
 mod framing;
+mod fuzzed;
 mod packets;
 mod properties;
 mod reason_codes;
 mod refused;
 mod round_trip;
+#[path = "../seeds/mod.rs"]
+mod seeds;
 mod support;
 mod text;
 mod topics;

@@ -21,6 +21,8 @@ mod publish_in;
 mod publish_out;
 mod reconnect;
 mod records;
+#[path = "../seeds/mod.rs"]
+mod seeds;
 mod sequences;
 mod storage;
 mod streaming;

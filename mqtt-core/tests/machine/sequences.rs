@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use mqtt_core::{Acknowledge, Acknowledgement, ConnectOptions, Property, ProtocolVersion, ReasonCode, Record};
 use proptest::prelude::*;
 
+use crate::seeds;
 use crate::support::{FromBroker, Model, Pair, Small, any_steps, any_version, options};
 
 #[derive(Clone, Copy, Debug)]
@@ -430,6 +431,11 @@ proptest! {
     fn whatever_a_broker_sends_every_command_ends(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         any_steps::steps(&bytes);
     }
+}
+
+#[test]
+fn steps_that_were_fuzzed_end_well() {
+    seeds::each(include_str!("../seeds/connection.hex"), any_steps::steps);
 }
 
 // trap Q7, trap R5: a cut, or a crash, behind every step of every exchange, and the broker resumes or forgets.
