@@ -310,12 +310,13 @@ fn a_flood_of_3_1_1_is_held_back_while_answers_leave_and_closes_otherwise() {
         assert_eq!(pair.message(1, number, "a").len(), 1);
     }
     assert_eq!(pair.sent().len(), 40, "none is lost");
+    // An adapter can look before.
+    let head = |number: u8, flags: u8| [0x30 | flags, 6, 0, 1, b't', 0, number, b'a'];
     for number in 1..=16 {
+        assert!(pair.machine.has_room_for(&Input::Packet(&head(number as u8, 4))));
         assert_eq!(pair.message(2, number, "a").len(), 1);
     }
     assert_eq!(pair.sent().len(), 16);
-    // An adapter can look before.
-    let head = |number: u8, flags: u8| [0x30 | flags, 6, 0, 1, b't', 0, number, b'a'];
     assert_eq!(Input::Packet(&head(17, 4)).message_qos(), Some(QoS::ExactlyOnce));
     assert_eq!(Input::Packet(&head(17, 0)).message_qos(), Some(QoS::AtMostOnce));
     assert_eq!(Input::PublishHead { head: &head(17, 2), payload_len: 9 }.message_qos(), Some(QoS::AtLeastOnce));

@@ -1,8 +1,8 @@
 //! Messages larger than a buffer, in and out.
 
 use mqtt_core::{
-    Acknowledge, Body, ConnectionError, EncodeError, Payload, Property, ProtocolVersion, PublishRequest, QoS,
-    ReasonCode, TransmitPayload, UsageError,
+    Acknowledge, Body, ConnectionError, DecodeError, EncodeError, Input, PacketType, Payload, Property, ProtocolError,
+    ProtocolVersion, PublishRequest, QoS, ReasonCode, ReceiveError, TransmitPayload, UsageError,
 };
 
 use crate::support::{Pair, any_version, id, options, topic};
@@ -174,6 +174,23 @@ fn the_rest_of_a_message_may_be_passed_over_and_comes_again() {
             assert_eq!(bytes_of(&pair.deliver(&again)), 3_000);
         }
     }
+}
+
+// Framing gives no such thing; an adapter with a framing of its own might.
+#[test]
+fn only_a_publish_comes_in_parts_and_nothing_is_published_inside_it() {
+    let mut pair = streaming(ProtocolVersion::V5_0);
+    pair.publish(1, "a").unwrap();
+    pair.sent();
+    let puback = Input::PublishHead { head: &[0x40, 3, 0, 1], payload_len: 1 };
+    let refused = ConnectionError::Decode(DecodeError::PacketNotAllowed(PacketType::Puback));
+    assert_eq!(pair.machine.receive(pair.now, puback), Err(ReceiveError::Connection(refused)));
+
+    let mut pair = streaming(ProtocolVersion::V5_0);
+    let (large, small) = (pair.message_bytes(0, 0, false, &LARGE), pair.message_bytes(0, 0, false, b"a"));
+    pair.deliver(&large[..1_000]);
+    let refused = ConnectionError::Protocol(ProtocolError::UnexpectedPacket(PacketType::Publish));
+    assert_eq!(pair.machine.receive(pair.now, Input::Packet(&small)), Err(ReceiveError::Connection(refused)));
 }
 
 #[test]
