@@ -197,12 +197,10 @@ impl<S: Storage> Session<S> {
             arrival.connection = self.acknowledgements.connection;
             self.acknowledgements.unacknowledged = self.acknowledgements.unacknowledged.saturating_add(1);
         }
-        match arrival.stage {
-            Stage::AwaitPubrel => arrival.stage = Stage::Pubrec(Some(ReasonCode::SUCCESS)),
-            // PUBREL has been here; the PUBCOMP that is due answers all.
-            Stage::Pubcomp => return,
-            _ => {}
+        if matches!(arrival.stage, Stage::AwaitPubrel) {
+            arrival.stage = Stage::Pubrec(Some(ReasonCode::SUCCESS));
         }
+        // Once PUBREL has been here, the PUBCOMP that is queued answers all.
         if !arrival.queued {
             arrival.queued = true;
             arrival.owed = 1;

@@ -1,6 +1,9 @@
 //! Topic Aliases, 5.0.
 
-use mqtt_core::{Property, PropertyIdentifier, ProtocolVersion, PublishRequest, QoS, TopicAliasUse, UsageError};
+use mqtt_core::{
+    Aliases, Machine, NoAliases, NoSubscriptions, Payload, Property, PropertyIdentifier, ProtocolVersion,
+    PublishRequest, QoS, TopicAliasUse, UsageError,
+};
 
 use crate::support::{Pair, options, topic};
 
@@ -47,7 +50,6 @@ fn an_alias_above_the_maximum_or_unknown_closes() {
 // [v5 MQTT-3.1.2-27]
 #[test]
 fn an_alias_where_none_was_announced_closes() {
-    use mqtt_core::{Machine, NoAliases, NoSubscriptions};
     let mut machine = Machine::with(crate::support::Small::new(), NoAliases, NoSubscriptions);
     let (now, mut out) = (mqtt_core::Instant::ZERO, [0; 100]);
     let len = machine.connect(now, &options(V5), &mut out).unwrap();
@@ -190,11 +192,62 @@ fn an_alias_that_makes_the_packet_too_large_is_left_out() {
         assert!(line.ends_with(" t 0123456789"), "{line}");
         assert!(pair.outcomes().is_empty());
     }
+    // One that was asked for by its number is not.
+    let request = PublishRequest::new(topic("t")).topic_alias(TopicAliasUse::Number(1));
+    let refused = UsageError::PacketTooLarge { needed: 19, maximum: 18 };
+    assert_eq!(pair.publish_request(&request, b"0123456789"), Err(refused));
+}
+
+/// Memory that is not to be asked for an outgoing alias.
+#[derive(Clone)]
+struct NotAsked;
+
+impl Aliases for NotAsked {
+    fn incoming_maximum(&self) -> u16 {
+        0
+    }
+
+    fn incoming(&self, _: u16) -> Option<&str> {
+        None
+    }
+
+    fn set_incoming(&mut self, _: u16, _: &str) -> bool {
+        false
+    }
+
+    fn outgoing(&mut self, topic: &str) -> Option<u16> {
+        panic!("{topic}")
+    }
+
+    fn outgoing_topic(&self, alias: u16) -> Option<&str> {
+        panic!("{alias}")
+    }
+
+    fn choose_outgoing(&self, topic: &str, maximum: u16) -> Option<u16> {
+        panic!("{topic} {maximum}")
+    }
+
+    fn set_outgoing(&mut self, alias: u16, topic: &str) -> bool {
+        panic!("{alias} {topic}")
+    }
+
+    fn clear(&mut self) {}
+}
+
+// [v5 MQTT-3.2.2-18]
+#[test]
+fn a_server_without_aliases_leaves_their_memory_alone() {
+    let mut machine = Machine::with(crate::support::Small::new(), NotAsked, NoSubscriptions);
+    let (now, mut out) = (mqtt_core::Instant::ZERO, [0; 100]);
+    machine.connect(now, &options(V5), &mut out).unwrap();
+    machine.receive(now, mqtt_core::Input::Packet(&[0x20, 3, 0, 0, 0])).unwrap();
+    let request = PublishRequest::new(topic("t")).topic_alias(TopicAliasUse::Automatic);
+    let sent = machine.publish_at_most_once(&request, Payload::Bytes(b"x"), &mut out).unwrap();
+    assert_eq!(out[..sent.head_len], [0x30, 5, 0, 1, b't', 0, b'x']);
 }
 
 #[test]
 fn without_memory_no_alias_stands_for_anything() {
-    use mqtt_core::{Aliases, NoAliases};
     let mut none = NoAliases;
     assert!(!none.set_incoming(1, "t") && !none.set_outgoing(1, "t"));
     assert_eq!((none.incoming_maximum(), none.incoming(1)), (0, None));

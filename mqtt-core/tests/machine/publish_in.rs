@@ -183,6 +183,7 @@ fn a_void_token_is_stale() {
         // The session is lost: identifiers mean something else.
         pair.connect(&by_hand(version));
         pair.connack(false, &[]);
+        assert!(!pair.session().awaits(second));
         assert_eq!(accept(&mut pair, second), Err(UsageError::Stale));
         assert_eq!(pair.message(2, 2, "d"), ["Message q2 t d"]);
         assert_eq!(accept(&mut pair, second), Err(UsageError::Stale));

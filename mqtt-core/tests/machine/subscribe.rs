@@ -307,6 +307,34 @@ fn a_renewal_that_the_new_server_cannot_take_is_marked() {
     assert_eq!(pair.sent().len(), 2);
 }
 
+#[test]
+fn a_renewal_that_is_not_sent_is_marked_with_what_the_server_would_say() {
+    use Property as P;
+    let of_3_1_1 = options(ProtocolVersion::V3_1_1);
+    let of_5_0 = options(ProtocolVersion::V5_0);
+    for (options, connack, filter_text, code) in [
+        (of_5_0, &[P::WildcardSubscriptionAvailable(0)][..], "+", ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED),
+        (of_5_0, &[P::SharedSubscriptionAvailable(0)], "$share/g/a", ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED),
+        (of_5_0, &[P::SubscriptionIdentifierAvailable(0)], "a", ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED),
+        (of_5_0, &[P::MaximumPacketSize(11)], "a", ReasonCode::PACKET_TOO_LARGE),
+        (of_3_1_1, &[], "a", ReasonCode::UNSUPPORTED_PROTOCOL_VERSION),
+    ] {
+        let mut pair = Pair::connected(ProtocolVersion::V5_0);
+        let mut subscription = Subscription::new(filter(filter_text), QoS::AtLeastOnce);
+        subscription.options.retain_as_published = true;
+        let filters = [subscription];
+        pair.machine.subscribe(&SubscribeRequest::new(&filters).subscription_identifier(200)).unwrap();
+        pair.sent();
+        pair.suback(1, &[1]);
+        pair.connect(&options);
+        pair.connack(false, connack);
+        assert!(pair.sent().is_empty());
+        assert_eq!(pair.machine.subscriptions.renewal(0), Some(Renewal::Refused(code)));
+        assert_eq!(pair.machine.refused_renewals(), 1);
+        assert!(pair.machine.is_connected());
+    }
+}
+
 // What is asked for now comes behind what was granted before: the later word counts.
 #[test]
 fn a_request_comes_behind_the_renewal_that_it_changes() {
