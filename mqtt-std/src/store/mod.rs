@@ -23,6 +23,7 @@ pub use mqtt_core::{DeliveryNumber, Record, RecordedMessage};
 pub use redb::RedbStore;
 
 use core::time::Duration;
+use std::fs::OpenOptions;
 
 /// Keeps the records of one session.
 ///
@@ -98,4 +99,13 @@ pub struct Restored {
     pub cut: u64,
     /// As in [`Loaded::skipped`].
     pub skipped: u64,
+}
+
+/// Files that are made have messages in them, which are nobody else's.
+fn for_the_owner() -> OpenOptions {
+    #[allow(unused_mut)] // only Unix has modes
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }

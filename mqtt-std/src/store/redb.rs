@@ -7,7 +7,7 @@ use mqtt_core::Record;
 use redb::{Database, ReadableTable as _, TableDefinition, TableError};
 
 use super::ledger::{Ledger, Note};
-use super::{Batch, Loaded, Store, StoreError};
+use super::{Batch, Loaded, Store, StoreError, for_the_owner};
 
 /// Keeps a session in a [redb](https://docs.rs/redb) database file of its own.
 ///
@@ -39,12 +39,13 @@ const OWNER: TableDefinition<'_, (), &str> = TableDefinition::new("owner");
 const RESERVE: u64 = 1 << 20;
 
 impl RedbStore {
-    /// Opens the database in this file, which is made if there is none.
+    /// Opens the database in this file, which is made if there is none, for its owner alone.
     ///
     /// # Errors
     /// [`StoreError::InUse`]: somebody else has it; [`StoreError::Corrupt`], [`StoreError::Format`], [`StoreError::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let database = Database::create(path).map_err(any)?;
+        let file = for_the_owner().read(true).write(true).create(true).truncate(false).open(path)?;
+        let database = Database::builder().create_file(file).map_err(any)?;
         Ok(Self {
             database,
             limit: 1 << 30,

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::super::for_the_owner;
+
 /// The files of one directory.
 pub(super) trait Disk: Send {
     /// A file of it.
@@ -51,8 +53,11 @@ pub(super) struct Directory {
 impl Directory {
     /// Makes the directory if there is none, and locks it; `None`: somebody has it.
     pub(super) fn lock(path: &Path) -> io::Result<Option<Self>> {
-        fs::create_dir_all(path)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(path.join("lock"))?;
+        let mut maker = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut maker, 0o700);
+        maker.recursive(true).create(path)?;
+        let lock = for_the_owner().write(true).create(true).truncate(false).open(path.join("lock"))?;
         match fs4::FileExt::try_lock(&lock) {
             Ok(()) => Ok(Some(Self { path: path.to_owned(), lock })),
             Err(fs4::TryLockError::WouldBlock) => Ok(None),
@@ -79,7 +84,13 @@ impl Disk for Directory {
     }
 
     fn create(&mut self, name: &str) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path.join(name))
+        let path = self.path.join(name);
+        // A new one: what is there may be a link to elsewhere, or readable for others.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        for_the_owner().read(true).write(true).create_new(true).open(path)
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {

@@ -67,7 +67,8 @@ pub enum Damage {
 }
 
 impl FileStore {
-    /// Opens the store in this directory, which is made if there is none. Nobody else can open it as long as this one lives.
+    /// Opens the store in this directory, which is made if there is none. Nobody else can open it as long as this one lives. On Unix
+    /// what is made, directory and files, is for its owner alone; a directory that is there keeps its mode.
     ///
     /// # Errors
     /// [`StoreError::InUse`]: another process has it, or another client in this one; [`StoreError::Io`].
