@@ -17,8 +17,6 @@ pub(super) struct Table(Mutex<Inner>);
 #[derive(Debug)]
 struct Inner {
     waiting: HashMap<u64, oneshot::Sender<Message>>,
-    /// The key of the next request.
-    next: u64,
     answered: u64,
     unknown: u64,
     closed: bool,
@@ -26,8 +24,7 @@ struct Inner {
 
 impl Table {
     pub(super) fn new() -> Self {
-        let (waiting, next) = (HashMap::new(), crate::random::seed());
-        Self(Mutex::new(Inner { waiting, next, answered: 0, unknown: 0, closed: false }))
+        Self(Mutex::new(Inner { waiting: HashMap::new(), answered: 0, unknown: 0, closed: false }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -40,8 +37,12 @@ impl Table {
         if inner.closed {
             return Err(Error::Closed);
         }
-        let (key, (sender, answer)) = (inner.next, oneshot::channel());
-        inner.next = key.wrapping_add(1);
+        // Who was sent one request is not to know the keys of others, which other responders answer.
+        let mut key = crate::random::seed();
+        while inner.waiting.contains_key(&key) {
+            key = crate::random::seed();
+        }
+        let (sender, answer) = oneshot::channel();
         inner.waiting.insert(key, sender);
         Ok(Expected { table: self, key, answer })
     }
