@@ -4,9 +4,13 @@ use core::fmt;
 
 use mqtt_core::{PacketType, Properties, ReasonCode, Sender};
 
+use crate::said::Said;
+
 /// The broker's answer to a publish, subscribe or unsubscribe: a Reason Code, and what else it says.
 ///
 /// It compares with a Reason Code: `answer == ReasonCode::SUCCESS`.
+///
+/// Of a broker that says more than 16 KiB beside it only the Reason Code is kept.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Answer {
     reason: ReasonCode,
@@ -14,9 +18,14 @@ pub struct Answer {
     properties: Box<[u8]>,
 }
 
+/// Bytes of properties that are kept of what a broker says about itself.
+pub(crate) const MOST_SAID: usize = 16 * 1024;
+
 impl Answer {
     pub(crate) fn new(reason: ReasonCode, properties: Properties<'_>) -> Self {
-        Self { reason, properties: properties.as_encoded().into() }
+        // Many may wait to be read.
+        let kept = Some(properties.as_encoded()).filter(|encoded| encoded.len() <= MOST_SAID);
+        Self { reason, properties: kept.unwrap_or_default().into() }
     }
 
     /// The same with another Reason Code.
@@ -68,7 +77,7 @@ impl fmt::Debug for Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason_string() {
-            Some(text) => write!(f, "{}: {text}", self.reason),
+            Some(text) => write!(f, "{}: {}", self.reason, Said(text)),
             None => self.reason.fmt(f),
         }
     }

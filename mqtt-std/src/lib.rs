@@ -108,6 +108,7 @@ mod publishing;
 mod random;
 mod request;
 mod router;
+mod said;
 mod state;
 mod statistics;
 mod status;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mqtt_core::{ConnectionError, Loss, Properties, Property, ProtocolVersion, ReasonCode, ServerLimits};
 
+use crate::answer::MOST_SAID;
 use crate::error::{Error, ProviderError};
 use crate::transport::{Server, TransportError};
 
@@ -131,7 +132,7 @@ pub struct Explanation {
     /// Another server to go to, see [`Options::follow_redirects`](crate::Options::follow_redirects): one or more of `host:port`,
     /// with spaces between.
     pub server_reference: Option<String>,
-    /// Whatever else the broker's owner wants to say.
+    /// Whatever else the broker's owner wants to say: as many as there are in the first 16 KiB of it.
     pub user_properties: Vec<(String, String)>,
 }
 
@@ -139,12 +140,17 @@ impl Explanation {
     pub(crate) fn new(reason_code: ReasonCode, properties: Properties<'_>) -> Self {
         let mut explanation =
             Self { reason_code, reason_string: None, server_reference: None, user_properties: Vec::new() };
+        let mut room = MOST_SAID;
         for property in properties {
             match property {
                 Property::ReasonString(text) => explanation.reason_string = Some(text.to_owned()),
                 Property::ServerReference(text) => explanation.server_reference = Some(text.to_owned()),
                 Property::UserProperty(name, value) => {
-                    explanation.user_properties.push((name.to_owned(), value.to_owned()));
+                    // With the 5 bytes that each takes on the wire; in memory one that says nothing takes ten times as much.
+                    room = room.saturating_sub(name.len().saturating_add(value.len()).saturating_add(5));
+                    if room > 0 {
+                        explanation.user_properties.push((name.to_owned(), value.to_owned()));
+                    }
                 }
                 _ => {}
             }

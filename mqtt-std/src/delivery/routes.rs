@@ -176,8 +176,11 @@ impl Routes {
         if routes.len() < 2 || identifiers.clone().next().is_none() {
             return Some(queues);
         }
+        // Each subscription has one: more than there are would only take time.
+        let too_many = identifiers.clone().nth(routes.len()).is_some();
         let has = |identifier| routes.iter().any(|route| route.identifier == Some(identifier));
-        let exact = identifiers.clone().all(has)
+        let exact = !too_many
+            && identifiers.clone().all(has)
             && routes.iter().all(|route| route.asked.is_none() || route.identifier.is_some());
         if !exact {
             return Some(queues);

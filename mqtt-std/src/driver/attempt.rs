@@ -31,9 +31,13 @@ impl Driver {
             None => (None, bytes::Bytes::new()),
         };
 
-        let dial = if trusted { self.options.dial.clone() } else { self.options.dial.without_identity() };
+        let (dial, server) = if trusted {
+            (self.options.dial.clone(), server.clone())
+        } else {
+            (self.options.dial.without_identity(), server.without_query())
+        };
         // A connector may be the application's.
-        let attempt = timeout(self.options.connect_timeout, Contained::new(Box::pin(dial.connect(server))));
+        let attempt = timeout(self.options.connect_timeout, Contained::new(Box::pin(dial.connect(&server))));
         let transport = match self.unless_shut_down(attempt).await {
             Some(Ok(Ok(Ok(transport)))) => transport,
             Some(Ok(Ok(Err(error)))) => return Err(End::Failed(Cause::Transport(error.into()))),

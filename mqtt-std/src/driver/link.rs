@@ -153,7 +153,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let shutdown = self.shared.lock().shutdown;
         let read_to_end = async {
             self.transport.shutdown().await?;
-            while self.transport.read(&mut [0; 1024]).await? > 0 {}
+            while self.transport.read(&mut [0; 1024]).await? > 0 {
+                // There may always be more.
+                tokio::task::consume_budget().await;
+            }
             std::io::Result::Ok(())
         };
         // However that ends, the transport is closed now.
@@ -313,7 +316,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 }
                 Ok(Some(Event::Message(message))) => {
                     statistics.received(message.qos, message.payload.len() as u64);
-                    let (token, len) = (message.acknowledgement, message.payload.len());
+                    let token = message.acknowledgement;
                     let queues = routes.matching(message.topic, identifiers(message.properties, renewed));
                     // Without streams: it is for one that gets another copy.
                     let mut arrived = queues.map(|_| Message::new(&message));
@@ -327,7 +330,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                         (None, None) => {}
                         (Some(message), token) => {
                             // Without a stream it comes back at once.
-                            let ticket = token.map(|token| tickets.give(Some(token), len));
+                            let ticket = token.map(|token| tickets.give(Some(token), message.len()));
                             match ticket {
                                 ticket if !queues.is_empty() => {
                                     let queues = queues.iter().cloned().collect();
@@ -399,7 +402,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     }
                 }
                 Ok(Some(Event::Skipped { message, payload_len })) => {
-                    tracing::warn!(topic = %message.topic, payload_len, "message is too large and was skipped");
+                    tracing::warn!(topic = message.topic.as_str(), payload_len, "message is too large and was skipped");
                     statistics.skipped += 1;
                 }
                 Ok(Some(Event::Renewed { refused, .. })) if refused > 0 => state.end_refused(),

@@ -28,6 +28,7 @@ use servers::Servers;
 use crate::contain::contain;
 use crate::error::Error;
 use crate::options::Options;
+use crate::said::Said;
 use crate::state::Shared;
 use crate::status::{Cause, Explanation, Status};
 use crate::transport::{Server, Stream, TransportFault};
@@ -45,6 +46,8 @@ pub(crate) struct Driver {
     /// What kind of errors this round over all servers has had.
     round: Option<ErrorClass>,
     rivalry: Rivalry,
+    /// A broker has accepted these options once.
+    was_accepted: bool,
     /// Something was unanswered when the latest connection ended.
     owed: bool,
     /// The provider is to be told.
@@ -95,6 +98,7 @@ impl Driver {
             attempt: None,
             round: None,
             rivalry: Rivalry::NONE,
+            was_accepted: false,
             owed: false,
             refused_credentials: None,
         }
@@ -206,6 +210,7 @@ impl Driver {
     /// What the core's policy says comes next; and the cause, which may have got another name.
     fn after(&mut self, cause: Cause, ended: &Ended) -> (Cause, Next) {
         let accepted = ended.stood.is_some();
+        self.was_accepted |= accepted;
         let stood = u64::try_from(ended.stood.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
         let stable = accepted && self.options.backoff.next_attempt(1, stood) == 0;
         if stable {
@@ -272,6 +277,7 @@ impl Driver {
         if redirected {
             tracing::info!(client, server = %self.servers.current(), %reason, "sent to another server");
         } else {
+            let reference = reference.map(|reference| tracing::field::display(Said(reference)));
             tracing::warn!(client, %reason, reference, "the server names another one, which is not gone to");
         }
         redirected
@@ -287,6 +293,9 @@ impl Driver {
             }
             Cause::Connection(error) => ErrorClass::of_error(*error),
             Cause::Usage(_) | Cause::Panicked => ErrorClass::Stop,
+            // What once was good is not given up for a word that anybody on the way can have said: an alert that TLS does not
+            // protect yet, a proxy's answer.
+            Cause::Transport(error) if self.was_accepted => together(error.class(), ErrorClass::Retry),
             Cause::Transport(error) => error.class(),
             Cause::Authentication(_) | Cause::TakenOver { .. } => ErrorClass::RetrySlowly,
             Cause::ConnectTimeout

@@ -129,8 +129,8 @@ fn referred(text: &str, current: &Server) -> Option<Server> {
         (host, port.strip_prefix(':').or_else(|| port.is_empty().then_some(""))?)
     } else {
         let (host, port) = text.split_once(':').unwrap_or((text, ""));
-        let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') || byte >= 0x80;
-        if host.is_empty() || !host.bytes().all(valid) {
+        let valid = |character: char| character.is_alphanumeric() || matches!(character, '-' | '.' | '_');
+        if host.is_empty() || !host.chars().all(valid) {
             return None;
         }
         (host, port)
@@ -237,6 +237,10 @@ mod tests {
             ("u@b", None),
             ("b/path", None),
             ("mqtt://b", None),
+            ("bücher.example", Some(("bücher.example", 1883))),
+            ("b\u{202e}moc", None),
+            ("b\u{85}", None),
+            ("b\0", None),
         ] {
             let expected = server.map(|(host, port)| Server::tcp(host, port));
             assert_eq!(referred(text, &current), expected, "{text}");

@@ -33,8 +33,8 @@ impl Redirects {
         Self { hops, with_credentials: false }
     }
 
-    /// User name, password, the client's certificate and enhanced authentication go also to hosts that the options do not name; default:
-    /// they do not.
+    /// User name, password, the client's certificate or pre-shared key, enhanced authentication, and of a WebSocket header fields and
+    /// the query of the path, go also to hosts that the options do not name; default: they do not.
     #[must_use]
     pub const fn with_credentials(mut self) -> Self {
         self.with_credentials = true;

@@ -177,7 +177,7 @@ impl State {
                 return;
             }
             let Some((_, message, token)) = durable.arrived.pop_front() else { return };
-            let ticket = self.tickets.give_durable(token, message.payload().len());
+            let ticket = self.tickets.give_durable(token, message.len());
             let renewed = self.machine.subscriptions.is_renewed();
             let queues = match TopicName::new(message.topic()) {
                 Ok(topic) => self.routes.matching(topic, message.subscription_identifiers().filter(|_| renewed)),

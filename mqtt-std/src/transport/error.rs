@@ -72,6 +72,9 @@ pub enum TransportFault {
 
 impl TransportFault {
     /// Tells whether trying again can mend it, and how soon. What lies in files or at the server can change; options do not.
+    ///
+    /// A client that was connected before goes on trying, slowly, whatever this says: that the server wants a certificate or does
+    /// not know the key, and what a proxy answers, can be said by anybody who is in between.
     #[must_use]
     pub const fn class(self) -> ErrorClass {
         match self {

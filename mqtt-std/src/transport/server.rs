@@ -4,6 +4,8 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::error::InvalidUrl;
+#[cfg(any(feature = "websocket", feature = "proxy"))]
+use crate::transport::{TransportError, TransportFault};
 
 /// A broker's address: scheme, host, port, and the path of a WebSocket or of a Unix socket.
 ///
@@ -153,6 +155,15 @@ impl Server {
         Self { scheme: self.scheme, host: host.to_owned(), port, path: self.path.clone() }
     }
 
+    /// The same without the query of a WebSocket's path, which may be a secret.
+    pub(crate) fn without_query(&self) -> Self {
+        let mut server = self.clone();
+        if let Some(at) = server.path.find('?').filter(|_| server.scheme.is_websocket()) {
+            server.path.truncate(at);
+        }
+        server
+    }
+
     /// What is spoken.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
@@ -179,11 +190,14 @@ impl Server {
 }
 
 impl Server {
-    /// Host and port as HTTP has them; without the port where it is this one.
+    /// Host and port as HTTP has them; without the port where it is this one. A host with which a line would end is refused.
     #[cfg(any(feature = "websocket", feature = "proxy"))]
-    pub(super) fn authority(&self, default_port: Option<u16>) -> String {
+    pub(super) fn authority(&self, default_port: Option<u16>) -> Result<String, TransportError> {
+        if self.host.contains(|character: char| character.is_control() || character.is_whitespace()) {
+            return Err(TransportError::new(TransportFault::Settings, format!("{:?} is no host", self.host)));
+        }
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if default_port == Some(self.port) { host } else { format!("{host}:{}", self.port) }
+        Ok(if default_port == Some(self.port) { host } else { format!("{host}:{}", self.port) })
     }
 }
 

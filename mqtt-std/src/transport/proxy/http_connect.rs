@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::AsyncWriteExt;
 
+use crate::said::Said;
 use crate::transport::http::Answer;
 use crate::transport::{Server, Stream, TransportError, TransportFault};
 
@@ -12,7 +13,7 @@ pub(super) async fn connect(
     credentials: Option<(&str, &str)>,
     mut stream: Box<dyn Stream>,
 ) -> Result<Box<dyn Stream>, TransportError> {
-    let target = server.authority(None);
+    let target = server.authority(None)?;
     let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
     if let Some((user, password)) = credentials {
         let encoded = STANDARD.encode(format!("{user}:{password}"));
@@ -29,5 +30,5 @@ pub(super) async fn connect(
         401 | 403 | 407 => TransportFault::ProxyRefused,
         _ => TransportFault::Proxy,
     };
-    Err(TransportError::new(fault, format!("proxy: {status} {reason}")))
+    Err(TransportError::new(fault, format!("proxy: {status} {}", Said(&reason))))
 }

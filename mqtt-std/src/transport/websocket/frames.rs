@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
+use crate::said::Said;
 use crate::transport::{TransportError, TransportFault};
 
 /// A WebSocket as a stream of bytes.
@@ -42,6 +43,9 @@ enum Close {
 
 /// Heads are read so many bytes at a time, with what is behind them.
 const READ_SIZE: usize = 16 * 1024;
+
+/// After so many reads without a payload it is the turn of others.
+const READS_AT_ONCE: u32 = 8;
 
 /// A frame takes at most so many bytes of payload: they are copied, since they are masked.
 const WRITE_SIZE: usize = 64 * 1024;
@@ -78,6 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Reads to the next piece of payload; `false`: the server has closed.
     fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut reads = 0_u32;
         loop {
             if self.ended {
                 return Poll::Ready(Ok(false));
@@ -88,6 +93,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             match self.take_frame() {
                 Ok(true) => {}
                 Ok(false) => {
+                    if reads == READS_AT_ONCE {
+                        // Frames without payload may come for ever: others have their turn.
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    reads = reads.saturating_add(1);
                     let start = self.input.len();
                     self.input.resize(start.saturating_add(READ_SIZE), 0);
                     let mut space = ReadBuf::new(self.input.get_mut(start..).unwrap_or(&mut []));
@@ -171,8 +182,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 }
                 // Going away is what a server does that is restarted.
                 if code != NORMAL && code != NORMAL + 1 {
-                    let reason = String::from_utf8_lossy(&payload).into_owned();
-                    return Err((answer, format!("the server closed the WebSocket: {code} {reason}")));
+                    let reason = String::from_utf8_lossy(&payload);
+                    return Err((answer, format!("the server closed the WebSocket: {code} {}", Said(&reason))));
                 }
             }
             Control::Reserved(_) => return Err((PROTOCOL_ERROR, "WebSocket: an unknown control frame".to_owned())),

@@ -7,6 +7,7 @@ use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
 use super::WebSocket;
+use crate::said::Said;
 use crate::transport::http::Answer;
 use crate::transport::{Scheme, Server, Stream, TransportError, TransportFault};
 
@@ -72,7 +73,7 @@ fn request(server: &Server, headers: &Headers, key: &str) -> Result<String, Tran
         ));
     }
     let default_port = if server.scheme == Scheme::Wss { 443 } else { 80 };
-    let host = server.authority(Some(default_port));
+    let host = server.authority(Some(default_port))?;
     let mut request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n"
@@ -85,7 +86,7 @@ fn request(server: &Server, headers: &Headers, key: &str) -> Result<String, Tran
 fn check(answer: &Answer, key: &str) -> Result<(), TransportError> {
     let Answer { status, reason, .. } = answer;
     if *status != 101 {
-        let text = format!("the server refuses the WebSocket: {status} {reason}");
+        let text = format!("the server refuses the WebSocket: {status} {}", Said(reason));
         return Err(TransportError::new(TransportFault::WebSocketRefused(*status), text));
     }
     let wrong = if !answer.lists("Upgrade", "websocket") || !answer.lists("Connection", "upgrade") {
