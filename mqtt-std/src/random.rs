@@ -1,4 +1,4 @@
-//! Randomness for identifiers and delays; nothing secret comes of it.
+//! Randomness for identifiers, delays, and keys that others should not guess; no encryption rests on it.
 
 use core::hash::{BuildHasher, Hasher};
 use std::collections::hash_map::RandomState;
