@@ -117,7 +117,10 @@ async fn receive(options: Options, topic: &str, path: &Path) -> Result<()> {
 
 /// Writes a payload as it arrives, and returns its checksum; `None`: the connection was lost.
 async fn write(message: &Message, part: &Path) -> Result<Option<String>> {
-    let mut file = File::create(part).await.map_err(|error| format!("{}: {error}", part.display()))?;
+    // Not what somebody has put there, a link perhaps: one that is this program's.
+    let _ = fs::remove_file(part).await;
+    let file = File::options().write(true).create_new(true).open(part).await;
+    let mut file = file.map_err(|error| format!("{}: {error}", part.display()))?;
     let (mut reader, mut hash, mut chunk) = (message.reader(), Sha256::new(), vec![0; CHUNK]);
     let bar = bar(message.payload_len() as u64);
     loop {

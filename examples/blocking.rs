@@ -16,7 +16,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mqtt_examples::{Arguments, Interrupt, Result};
+use mqtt_examples::{Arguments, Interrupt, Result, printable};
 use mqtt_std::blocking::Client;
 use mqtt_std::{QoS, Will};
 
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     match blocking() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{}", printable(&error.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -45,7 +45,7 @@ fn blocking() -> Result<()> {
     client.publish("blocking/out", "hello").qos(QoS::AtLeastOnce).wait()?;
     println!("listening");
     for message in messages.by_ref() {
-        println!("{} {}", message.topic(), String::from_utf8_lossy(message.payload()));
+        println!("{} {}", printable(message.topic()), printable(&String::from_utf8_lossy(message.payload())));
         if message.payload() == b"adieu" {
             break;
         }

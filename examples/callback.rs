@@ -15,7 +15,7 @@
 
 use std::process::ExitCode;
 
-use mqtt_examples::{Arguments, Interrupt, Presence, Result, end, run};
+use mqtt_examples::{Arguments, Interrupt, Presence, Result, end, printable, run};
 use mqtt_std::{Client, QoS, Router};
 
 fn main() -> ExitCode {
@@ -43,7 +43,7 @@ async fn callback() -> Result<()> {
         })?
         .on_sync("callback/{what..}", |message, captures| {
             let what = captures.get("what").unwrap_or_default();
-            println!("{what}: {}", String::from_utf8_lossy(message.payload()));
+            println!("{}: {}", printable(what), printable(&String::from_utf8_lossy(message.payload())));
         })?;
     let routing = router.subscribe(&client).await?;
     println!("listening");

@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mqtt_examples::{Arguments, Interrupt, Result, run};
+use mqtt_examples::{Arguments, Interrupt, Result, printable, run};
 use mqtt_std::{Client, Options, ProtocolVersion, QoS, Status, Subscription};
 use tokio::time::timeout;
 
@@ -84,7 +84,7 @@ async fn inspect() -> Result<()> {
 /// A line of the table. What a broker says does nothing to the terminal.
 fn say(name: &str, value: &str) -> Result<()> {
     // Whoever reads it may have read enough.
-    Ok(writeln!(std::io::stdout(), "{name:24} {}", value.replace(char::is_control, " "))?)
+    Ok(writeln!(std::io::stdout(), "{name:24} {}", printable(value))?)
 }
 
 /// What the broker said when it accepted the connection.

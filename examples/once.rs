@@ -18,7 +18,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mqtt_examples::{Arguments, Interrupt, Result, run};
+use mqtt_examples::{Arguments, Interrupt, Result, printable, run};
 use mqtt_std::one_shot::{self, Outgoing};
 use mqtt_std::{Options, QoS};
 
@@ -74,7 +74,7 @@ async fn receive(options: Options, filter: &str, count: usize, time: Duration) -
         }
     };
     for message in messages {
-        println!("{} {}", message.topic(), String::from_utf8_lossy(message.payload()));
+        println!("{} {}", printable(message.topic()), printable(&String::from_utf8_lossy(message.payload())));
     }
     error.map_or(Ok(()), |error| Err(error.into()))
 }

@@ -36,7 +36,7 @@
 //! Secrets are no arguments, since all users of a machine see those: passwords come from files (or the address). A pre-shared key here
 //! does not, for a demonstration.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -59,7 +59,6 @@ struct Secrets {
     key: Option<PathBuf>,
     psk: Option<String>,
     user: Option<String>,
-    password_file: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -76,7 +75,6 @@ async fn check() -> Result<()> {
             "key" => secrets.key = Some(arguments.value()?),
             "psk" => secrets.psk = Some(arguments.value()?),
             "user" => secrets.user = Some(arguments.value()?),
-            "password-file" => secrets.password_file = Some(arguments.value()?),
             "wait" => wait = arguments.value()?,
             "topic" => topic = arguments.value()?,
             _ => return Err(arguments.unknown(&option)),
@@ -168,9 +166,6 @@ impl Secrets {
         if let Some(name) = &self.user {
             options = options.user_name(name);
         }
-        if let Some(path) = &self.password_file {
-            options = options.password(first_line(path)?);
-        }
         match (&self.psk, self.has_certificates()) {
             (None, false) => Ok(options),
             (None, true) => self.apply_certificates(options),
@@ -227,9 +222,4 @@ fn apply_psk(options: Options, psk: &str) -> Result<Options> {
 #[cfg(not(feature = "psk"))]
 fn apply_psk(_: Options, _: &str) -> Result<Options> {
     Err("this build has no pre-shared keys: it needs the feature psk".into())
-}
-
-fn first_line(path: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
 }

@@ -18,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mqtt_examples::{Arguments, Interrupt, Result, end, run};
+use mqtt_examples::{Arguments, Interrupt, Result, end, printable, run};
 use mqtt_std::{Acknowledge, Client, Message, Options, QoS, ReasonCode};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 const USAGE: &str = "workers [BROKER] [--name NAME] [--millis N], or workers [BROKER] --submit JOBS [--again SECONDS]";
 
@@ -30,6 +30,9 @@ const DONE: &str = "workers/done/";
 
 /// So many jobs a worker has at once.
 const AT_ONCE: u16 = 4;
+
+/// Of a worker's name so many characters are told.
+const NAME: usize = 100;
 
 fn main() -> ExitCode {
     run(workers())
@@ -66,7 +69,7 @@ async fn work(options: Options, name: &str, takes: Duration) -> Result<()> {
     // A job that was begun is done.
     while let Some(Some(job)) = interrupt.or(jobs.next()).await {
         let Some((number, submitter)) = parse(&job) else {
-            eprintln!("{} is no job", job.topic());
+            eprintln!("{} is no job", printable(job.topic()));
             // It cannot be refused in 3.1.1.
             if job.reject(ReasonCode::PAYLOAD_FORMAT_INVALID).is_err() {
                 let _ = job.acknowledge();
@@ -100,13 +103,16 @@ async fn submit(options: Options, jobs: u32, again: Duration) -> Result<()> {
     for number in &open {
         client.publish(topic.as_str(), number.to_string()).qos(QoS::AtLeastOnce).send().await?;
     }
+    // What is no result of an open job puts nothing off.
+    let mut patience = Instant::now() + again;
     while !open.is_empty() {
-        let Some(result) = interrupt.or(timeout(again, results.next())).await else { break };
+        let Some(result) = interrupt.or(timeout_at(patience, results.next())).await else { break };
         let Ok(result) = result else {
             for number in &open {
                 client.publish(topic.as_str(), number.to_string()).qos(QoS::AtLeastOnce).send().await?;
             }
             resubmitted += open.len();
+            patience = Instant::now() + again;
             continue;
         };
         let result = result.ok_or("the client has ended")?;
@@ -116,7 +122,9 @@ async fn submit(options: Options, jobs: u32, again: Duration) -> Result<()> {
             continue;
         };
         if open.remove(&number) {
-            *done_by.entry(worker.to_owned()).or_default() += 1;
+            let worker = printable(worker).chars().take(NAME).collect();
+            *done_by.entry(worker).or_default() += 1;
+            patience = Instant::now() + again;
         } else {
             repeated += 1;
         }

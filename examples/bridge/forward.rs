@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_examples::Result;
+use mqtt_examples::{Result, printable};
 use mqtt_std::{
     Acknowledge, Error, Message, Outcome, Property, Publish, QoS, Receipt, RetainHandling, Subscription, TopicFilter,
     TopicName, WhenFull,
@@ -213,7 +213,8 @@ impl Route {
     }
 
     fn give_up(&self, message: &Message, error: &Error) {
-        eprintln!("{} is dropped, {} does not take it: {error}", message.topic(), self.to.name);
+        let (topic, error) = (printable(message.topic()), printable(&error.to_string()));
+        eprintln!("{topic} is dropped, {} does not take it: {error}", self.to.name);
         self.is_over(message);
     }
 }

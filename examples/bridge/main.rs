@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_examples::{Arguments, Interrupt, Result, run};
+use mqtt_examples::{Arguments, Interrupt, Result, read_secret, run};
 use mqtt_std::Options;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -44,7 +44,8 @@ use forward::Route;
 use side::Side;
 use topics::Line;
 
-const USAGE: &str = "bridge [BROKER] --remote URL --store DIRECTORY --topic 'FILTER [out|in|both [QOS [LOCAL REMOTE]]]'... [--name NAME]";
+const USAGE: &str = "bridge [BROKER] --remote URL --store DIRECTORY --topic 'FILTER [out|in|both [QOS [LOCAL REMOTE]]]'... [--name NAME] \
+    [--password-file FILE] [--remote-password-file FILE]";
 
 /// How long what was taken may take to be delivered, at the end. The rest is in the store.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -55,11 +56,12 @@ fn main() -> ExitCode {
 
 async fn bridge() -> Result<()> {
     let mut arguments = Arguments::new(USAGE);
-    let (mut remote, mut store, mut name) = (None, None, "bridge".to_owned());
+    let (mut remote, mut remote_password, mut store, mut name) = (None, None, None, "bridge".to_owned());
     let mut lines = Vec::<Line>::new();
     while let Some(option) = arguments.option()? {
         match option.as_str() {
             "remote" => remote = Some(arguments.value::<Options>()?),
+            "remote-password-file" => remote_password = Some(read_secret(arguments.value::<PathBuf>()?)?),
             "store" => store = Some(arguments.value::<PathBuf>()?),
             "topic" => lines.push(arguments.value()?),
             "name" => name = arguments.value()?,
@@ -70,6 +72,10 @@ async fn bridge() -> Result<()> {
     arguments.finish()?;
     let (Some(remote), Some(store)) = (remote, store) else { return Err(format!("usage: {USAGE}").into()) };
     topics::check(&lines)?;
+    let remote = match remote_password {
+        Some(password) => remote.password(password),
+        None => remote,
+    };
 
     let mut interrupt = Interrupt::new()?;
     let local = Side::start("local", local, &store, &name, topics::filters(&lines, |line| line.local()))?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use mqtt_examples::Result;
+use mqtt_examples::{Result, printable};
 use mqtt_std::store::FileStore;
 use mqtt_std::{Backoff, Client, Options, QoS, Status};
 
@@ -40,7 +40,11 @@ impl Side {
         bridge: &str,
         filters: Vec<String>,
     ) -> Result<Arc<Self>> {
-        std::fs::create_dir_all(store)?;
+        // What is on its way, and what it is about, is nobody else's.
+        let mut directory = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut directory, 0o700);
+        directory.recursive(true).create(store)?;
         // First the one that no other bridge can have meanwhile.
         let log = FileStore::open(store.join(name)).map_err(|error| format!("{}: {error}", store.display()))?;
         let passed = Shared::new(Ledger::open(store.join(name).with_extension("passed"))?);
@@ -65,7 +69,7 @@ impl Side {
                 Status::Connected { version, session_present, .. } => {
                     println!("{} connected, {version:?}, session present: {session_present}", self.name);
                 }
-                Status::Waiting { error, .. } => println!("{} is away: {error}", self.name),
+                Status::Waiting { error, .. } => println!("{} is away: {}", self.name, printable(&error.to_string())),
                 Status::Closed { error: Some(error), .. } => return Err(format!("{}: {error}", self.name).into()),
                 _ => {}
             }

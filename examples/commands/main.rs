@@ -13,7 +13,8 @@
 //! reported to `commands/report`, as is every task.
 //!
 //! Whoever may publish may be hostile. Only programs of the configuration run, with its arguments: nothing of a message becomes an
-//! argument, a path, or a part of a topic. Messages larger than 16 KiB are not taken; a flood is dropped beyond a rate; so many
+//! argument or a path, and of a topic only what the configuration says is for answers: this program may publish what its clients may
+//! not, so who names a topic for the answer must not choose freely. Messages larger than 16 KiB are not taken; a flood is dropped beyond a rate; so many
 //! tasks run at once, each for so long, and of their output so much is kept. A retained message starts nothing, since it would again
 //! at each start of this program; one at QoS 1 may come twice, and starts its task twice, one at QoS 2 does not.
 

@@ -57,6 +57,8 @@ enum Outcome {
 enum Report<'a> {
     UnknownTopic(&'a str),
     Retained(&'a str),
+    /// The answer is wanted at a topic that is not for answers.
+    AnswerElsewhere(&'a str),
     Dropped(u64),
 }
 
@@ -77,6 +79,11 @@ impl Service {
         }
         if !self.is_start_task(topic) {
             return self.report(&Report::UnknownTopic(cut(topic)));
+        }
+        if let Ok(answer) = self.client.respond(&message, "") {
+            if !self.config.may_answer_to(answer.topic()) {
+                return self.report(&Report::AnswerElsewhere(cut(answer.topic())));
+            }
         }
         let name = String::from_utf8_lossy(message.payload()).into_owned();
         let refused = if !self.config.tasks.contains_key(&name) {

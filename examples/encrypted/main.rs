@@ -21,7 +21,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use mqtt_examples::{Arguments, Interrupt, Result, end, run};
+use mqtt_examples::{Arguments, Interrupt, Result, end, printable, read_secret, run};
 use mqtt_std::{Client, Options, QoS};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, stdin};
 
@@ -69,7 +69,7 @@ fn write_key(path: &Path) -> io::Result<()> {
 }
 
 fn read_key(path: &Path) -> Result<Secret> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = read_secret(path)?;
     let mut key = [0; 32];
     let digits = text.trim().as_bytes();
     let pairs = digits.chunks_exact(2).map(|pair| std::str::from_utf8(pair).ok());
@@ -118,8 +118,8 @@ async fn receive(options: Options, filter: &str, mut opener: Opener) -> Result<(
     while let Some(message) = interrupt.or(messages.next()).await {
         let message = message.ok_or("the client has ended")?;
         match opener.open(message.topic(), message.payload()) {
-            Ok(text) => println!("{} {}", message.topic(), String::from_utf8_lossy(&text)),
-            Err(error) => eprintln!("{}: {error}", message.topic()),
+            Ok(text) => println!("{} {}", printable(message.topic()), printable(&String::from_utf8_lossy(&text))),
+            Err(error) => eprintln!("{}: {error}", printable(message.topic())),
         }
     }
     end(&client).await

@@ -19,6 +19,9 @@ const AT_ONCE: usize = 4;
 /// So long a command may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// So many bytes a file of alerts has.
+const FILE: u64 = 10 << 20;
+
 /// How long commands have to end when the program does.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -88,8 +91,20 @@ impl Alarm {
     }
 }
 
+/// Adds a line to a file that its owner alone may read. One that is full is kept until the next one is, with `.1` behind its name.
 fn append(path: &Path, line: &str) -> std::io::Result<()> {
-    File::options().create(true).append(true).open(path)?.write_all(line.as_bytes())
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    if file.metadata()?.len().saturating_add(line.len() as u64) > FILE {
+        let mut full = path.as_os_str().to_owned();
+        full.push(".1");
+        std::fs::rename(path, full)?;
+        file = options.open(path)?;
+    }
+    file.write_all(line.as_bytes())
 }
 
 /// An argument with what the event says. It is an option only if the rule says so.

@@ -12,7 +12,7 @@
 //!
 //! Events come from outside, and may be hostile. Messages larger than 16 KiB are not taken. What of an event becomes part of an alert is
 //! short and printable; of a command it is a part of an argument, never a program, and never the beginning of an option. Files
-//! have lines of JSON, so no event makes two of them. Each rule has a limit of alerts in a minute; so many commands run at once, each for
+//! have lines of JSON, so no event makes two of them, and 10 MiB, of which the last two are kept. Each rule has a limit of alerts in a minute; so many commands run at once, each for
 //! 10 s; of so many different addresses or users the events are counted.
 
 mod alert;

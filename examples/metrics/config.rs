@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mqtt_examples::{Result, check_level};
+use mqtt_examples::{Result, check_level, read_secret};
 use mqtt_std::transport::Server;
 use mqtt_std::{Options, Overflow, ProtocolVersion};
 use serde::Deserialize;
@@ -88,8 +88,7 @@ impl Broker {
             options = options.user_name(name);
         }
         if let Some(path) = &self.password_file {
-            let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            options = options.password(text.lines().next().unwrap_or_default().to_owned());
+            options = options.password(read_secret(path)?);
         }
         Ok(options)
     }

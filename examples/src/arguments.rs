@@ -6,12 +6,14 @@ use std::str::FromStr;
 use lexopt::Arg;
 use mqtt_std::Options;
 
-use crate::Result;
+use crate::{Result, read_secret};
 
 /// Where a broker is looked for if nobody says where.
 const DEFAULT_BROKER: &str = "mqtt://localhost";
 
-/// The command line of a program: options of its own, `--broker URL`, `--help`, and words.
+/// The command line of a program: options of its own, `--broker URL`, `--password-file FILE`, `--help`, and words.
+///
+/// All users of a machine can see what is on a command line, passwords in addresses too.
 ///
 /// ```no_run
 /// # fn f() -> mqtt_examples::Result<()> {
@@ -34,6 +36,7 @@ pub struct Arguments {
     parser: lexopt::Parser,
     usage: &'static str,
     broker: Option<String>,
+    password_file: Option<String>,
     words: std::collections::VecDeque<String>,
     last: String,
 }
@@ -43,7 +46,7 @@ impl Arguments {
     #[must_use]
     pub fn new(usage: &'static str) -> Self {
         let parser = lexopt::Parser::from_env();
-        Self { parser, usage, broker: None, words: Default::default(), last: String::new() }
+        Self { parser, usage, broker: None, password_file: None, words: Default::default(), last: String::new() }
     }
 
     /// The next option, without its dashes. Words, and what follows `--`, are set aside.
@@ -59,6 +62,11 @@ impl Arguments {
                 }
                 Arg::Long("broker") => {
                     self.broker = Some(self.parser.value()?.into_string().map_err(lexopt::Error::NonUnicodeValue)?);
+                    continue;
+                }
+                Arg::Long("password-file") => {
+                    let path = self.parser.value()?.into_string().map_err(lexopt::Error::NonUnicodeValue)?;
+                    self.password_file = Some(path);
                     continue;
                 }
                 Arg::Value(word) => {
@@ -103,13 +111,18 @@ impl Arguments {
         self.words.drain(..).collect()
     }
 
-    /// Options for the broker that `--broker` names, or the next word; otherwise the one on this machine.
+    /// Options for the broker that `--broker` names, or the next word; otherwise the one on this machine. The password is the first line
+    /// of `--password-file`.
     ///
     /// # Errors
-    /// The address is not valid.
+    /// The address is not valid, or the file cannot be read.
     pub fn broker(&mut self) -> Result<Options> {
         let url = self.broker.take().or_else(|| self.words.pop_front());
-        Ok(url.as_deref().unwrap_or(DEFAULT_BROKER).parse()?)
+        let options: Options = url.as_deref().unwrap_or(DEFAULT_BROKER).parse()?;
+        Ok(match self.password_file.take() {
+            Some(path) => options.password(read_secret(path)?),
+            None => options,
+        })
     }
 
     /// Makes sure that nothing was said that nobody has asked for.

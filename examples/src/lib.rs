@@ -18,7 +18,7 @@ use std::time::Duration;
 use mqtt_std::Client;
 
 pub use arguments::Arguments;
-pub use config::read_config;
+pub use config::{read_config, read_secret};
 pub use connection::tell_status;
 pub use interrupt::Interrupt;
 pub use presence::Presence;
@@ -43,7 +43,8 @@ pub fn run<T: Termination>(program: impl Future<Output = Result<T>>) -> ExitCode
     match ended {
         Ok(status) => status.report(),
         Err(error) => {
-            eprintln!("{error}");
+            // It may have what the broker says in it.
+            eprintln!("{}", printable(&error.to_string()));
             ExitCode::FAILURE
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use mqtt_examples::printable;
+
 /// What has come so far from `$SYS/#`.
 #[derive(Default)]
 pub struct Figures {
@@ -57,7 +59,7 @@ impl Figures {
             rate.take(total, now);
         }
         // What would change the terminal stays out of it.
-        let [name, value] = [name, payload].map(|text| text.replace(char::is_control, " "));
+        let [name, value] = [name, payload].map(printable);
         self.values.insert(name, value);
     }
 

@@ -19,7 +19,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use mqtt_examples::{Arguments, Interrupt, Result, end, run};
+use mqtt_examples::{Arguments, Interrupt, Result, end, printable, run};
 use mqtt_std::{Client, Message, QoS, Status, Subscription};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use tokio::sync::mpsc;
@@ -116,7 +116,7 @@ async fn show(terminal: &mut ratatui::DefaultTerminal, client: &Client, messages
         }
         let title = match &*client.status().borrow() {
             Status::Connected { server, .. } => server.to_string(),
-            Status::Waiting { error, server, .. } => format!("{server} is away: {error}"),
+            Status::Waiting { error, server, .. } => format!("{server} is away: {}", printable(&error.to_string())),
             _ => "connecting".to_owned(),
         };
         terminal.draw(|frame| view::draw(frame, &figures, &title, Instant::now()))?;

@@ -30,7 +30,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use mqtt_examples::{Arguments, Interrupt, Result, end, run};
+use mqtt_examples::{Arguments, Interrupt, Result, end, printable, run};
 use mqtt_std::{Client, Overflow, QoS, Status};
 use producer::Producer;
 use tokio::time::{MissedTickBehavior, interval};
@@ -141,7 +141,7 @@ impl Connection {
             _ => {
                 if let (None, Status::Waiting { error, .. }) = (self.lost, status) {
                     *self = Self { lost: Some(Instant::now()), waiting: 0 };
-                    println!("offline: {error}");
+                    println!("offline: {}", printable(&error.to_string()));
                 }
             }
         }

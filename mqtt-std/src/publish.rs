@@ -171,6 +171,12 @@ impl<'a> Publish<'a> {
         self
     }
 
+    /// Where it is published. Of an answer ([`Client::respond`](crate::Client::respond)) whoever asks has chosen that.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.publication.topic()
+    }
+
     /// Lets a Topic Alias stand for the topic where the broker allows it (5.0 §3.3.2.3.4); default: none. Worth it for long topics
     /// that are sent often.
     pub const fn topic_alias(mut self, topic_alias: TopicAliasUse) -> Self {

@@ -141,6 +141,42 @@ fn a_response_topic_that_is_none_harms_nobody() {
 }
 
 #[test]
+fn whoever_asks_cannot_have_an_answer_published_where_he_may_not() {
+    let Some(broker) = Mosquitto::start(Config::PLAIN) else { return };
+    for version in VERSIONS {
+        let mut served = Served::start(&broker, version);
+        let mut all = Watcher::new(&broker, version, "#");
+        // The lamp's commands; this program's own status, and tasks, which would be asked for again and again.
+        for topic in ["cellar/lamp/cmd", "commands/status", START, "answer/1", "qliksense/start_task/request/answers/1"]
+        {
+            if version == "5.0" {
+                all.client.publish(START, "greet").response_topic(topic).qos(QoS::AtLeastOnce).wait().unwrap();
+            } else {
+                all.publish(&format!("{START}/request/{topic}"), "greet");
+            }
+            // Where it asks through two topics it is the last one that counts, and that is for answers.
+            let nested = version != "5.0" && topic.ends_with("answers/1");
+            let expected = if nested { json!("done") } else { json!(null) };
+            let report = json(&served.reports.next());
+            assert_eq!(report["result"], expected, "{version} {topic}: {report}");
+            assert_eq!(report["answer_elsewhere"].is_string(), !nested, "{version} {topic}: {report}");
+        }
+        all.publish("end", "");
+        loop {
+            let message = all.next();
+            let topic = message.topic();
+            let known = [START, "commands/report", "commands/status", "answers/1"];
+            assert!(known.contains(&topic) || topic.contains("/request/") || topic == "end", "{topic}");
+            assert!(topic != "commands/status" || message.payload() == b"online", "{message:?}");
+            if topic == "end" {
+                break;
+            }
+        }
+        served.end();
+    }
+}
+
+#[test]
 fn unknown_topics_and_retained_commands_are_reported() {
     let Some(broker) = Mosquitto::start(Config::PLAIN) else { return };
     for version in VERSIONS {
@@ -224,6 +260,8 @@ fn a_configuration_that_is_not_one_is_an_error() {
         (CONFIG.replace("at_once = 1", "at_once = many"), "commands.toml:4: "),
         (CONFIG.replace("[tasks.greet]", "shell = true\n[tasks.greet]"), "shell"),
         (CONFIG.replace(r#"["sleep", "1"]"#, "[]"), r#"task "wait" has no command"#),
+        (CONFIG.replace("at_once = 1", "at_once = 1\nanswers = [\"#/x\"]"), r##"answers: "#/x": "##),
+        (CONFIG.replace("at_once = 1", "at_once = 1\nanswers = [\"+/start_task\"]"), "topics of this program's own"),
         (CONFIG.replace(r#""commands""#, r#""qliksense/x""#), "report_topic is below base_topic"),
     ] {
         let config = files.write("commands.toml", text);

@@ -81,11 +81,11 @@ fn keys_are_not_written_over_and_must_be_keys() {
     for (contents, line) in [
         (&text[..63], "a key has 64 digits"),
         ("", "a key has 64 digits"),
-        (&format!("{text}00"), "a key has 64 digits"),
+        (&format!("{}00", text.trim()), "a key has 64 digits"),
         (&text.replace(&text[..1], "x"), "it is no key"),
         (&"+1".repeat(32), "it is no key"),
     ] {
-        let path = files.write("bad", contents);
+        let path = files.write_secret("bad", contents);
         let ended = Program::start(&mut program(&["receive", "a"], "mqtt://127.0.0.1:1", &path)).end();
         assert_eq!((ended.code, ended.stderr), (Some(1), format!("{}: {line}\n", path.display())));
     }

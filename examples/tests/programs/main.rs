@@ -7,6 +7,8 @@ mod bigfile;
 mod bridge;
 mod commands;
 mod encrypted;
+#[cfg(unix)]
+mod hostile;
 mod inspect;
 mod jobs;
 mod lamp;

@@ -188,10 +188,10 @@ fn it_speaks_tls_and_shows_its_certificate_and_password() {
         ("client.pem", &client.certificate),
         ("client.key", &client.key),
         ("passwords", &ALICE.to_owned()),
-        ("password", &"secret\n".to_owned()),
     ] {
         files.write(name, text);
     }
+    files.write_secret("password", "secret\n");
     let path = |name: &str| files.path(name).display().to_string();
     let mut tls = 0;
     let broker = Mosquitto::start_with(|port, _| {

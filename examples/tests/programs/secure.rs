@@ -37,8 +37,8 @@ impl Fortress {
         }
         files.write("ca.pem", authority.pem());
         files.write("other.pem", Authority::new("another authority").pem());
-        files.write("password", "secret\n");
-        files.write("wrong", "Secret\n");
+        files.write_secret("password", "secret\n");
+        files.write_secret("wrong", "Secret\n");
         let mut ports = [0; 7];
         let broker = Mosquitto::start_with(|port, directory| {
             let issued = files.path("");

@@ -10,7 +10,8 @@ use crate::publish::Publish;
 
 impl Client {
     /// Prepares the answer to a request: a message to its Response Topic with its Correlation Data, at its QoS; or to the topic that
-    /// its own topic names, as a request of 3.1.1 does (see [`Requests`](crate::Requests)).
+    /// its own topic names, as a request of 3.1.1 does (see [`Requests`](crate::Requests)). Whoever asks may name any topic, one that he may
+    /// not publish to himself: where that matters look at [`Publish::topic`] first.
     ///
     /// ```no_run
     /// # async fn f(client: mqtt_std::Client) -> Result<(), mqtt_std::Error> {

@@ -24,6 +24,14 @@ impl Files {
         fs::write(self.path(name), contents).unwrap();
         self.path(name)
     }
+
+    /// One for its owner alone.
+    pub(crate) fn write_secret(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.write(name, contents);
+        #[cfg(unix)]
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        path
+    }
 }
 
 impl Drop for Files {
