@@ -95,8 +95,10 @@ pub enum ProtocolError {
     ReceiveMaximumExceeded,
     /// A packet is larger than the Maximum Packet Size that CONNECT announced [MQTT-3.1.2-24].
     PacketTooLarge,
-    /// A Topic Alias is above the maximum, or nothing is known by it [MQTT-3.1.2-26].
+    /// A Topic Alias is above the maximum [MQTT-3.1.2-26].
     TopicAliasInvalid,
+    /// A PUBLISH has no Topic Name, and its Topic Alias stands for none on this connection (§3.3.4).
+    TopicAliasUnknown,
     /// The topic of an alias does not fit into the memory that was lent for aliases.
     TopicAliasTooLong,
     /// A Packet Identifier is in use by a message of another QoS.
@@ -137,6 +139,7 @@ impl fmt::Display for ProtocolError {
             Self::ReceiveMaximumExceeded => "receive maximum is exceeded",
             Self::PacketTooLarge => "packet is larger than the maximum packet size",
             Self::TopicAliasInvalid => "topic alias is invalid",
+            Self::TopicAliasUnknown => "topic alias stands for no topic",
             Self::TopicAliasTooLong => "topic of an alias does not fit into the memory for it",
             Self::PacketIdentifierInUse => "packet identifier is in use for another QoS",
             Self::AssignedClientIdentifierMissing => "no client identifier was assigned",

@@ -271,7 +271,7 @@ impl<A: Aliases> Connection<A> {
             Some(topic) if self.aliases.set_incoming(alias, topic.as_str()) => Ok(()),
             Some(_) => Err(ProtocolError::TopicAliasTooLong),
             None if self.aliases.incoming(alias).is_some() => Ok(()),
-            None => Err(ProtocolError::TopicAliasInvalid),
+            None => Err(ProtocolError::TopicAliasUnknown),
         }
     }
 

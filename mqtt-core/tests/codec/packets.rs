@@ -25,6 +25,7 @@ fn each_sample_is_written_as_its_bytes_and_read_from_them() {
     }
 }
 
+// [v3 §2.2.1: each packet from its side] [v5 §2.1.2: each packet from its side]
 #[test]
 fn every_packet_type_of_every_version_and_sender_has_a_sample() {
     let samples = samples();
@@ -45,6 +46,7 @@ fn every_packet_type_of_every_version_and_sender_has_a_sample() {
     }
 }
 
+// [v5 §1.2: fields fill the packet exactly]
 #[test]
 fn no_prefix_of_a_packet_is_a_packet() {
     for sample in samples() {
@@ -63,6 +65,7 @@ fn no_prefix_of_a_packet_is_a_packet() {
 }
 
 // trap L11
+// [v5 §1.2: fields fill the packet exactly]
 #[test]
 fn a_packet_that_says_it_is_shorter_is_refused_unless_the_rest_may_be_left_out() {
     for sample in samples() {
@@ -77,6 +80,7 @@ fn a_packet_that_says_it_is_shorter_is_refused_unless_the_rest_may_be_left_out()
     }
 }
 
+// [v5 §1.2: fields fill the packet exactly]
 #[test]
 fn nothing_follows_a_packet() {
     for sample in samples() {
@@ -102,6 +106,7 @@ fn any_byte_of_a_packet_may_be_any_other() {
     }
 }
 
+// [v3 §2.2.1: each packet from its side] [v5 §2.1.2: each packet from its side]
 #[test]
 fn a_packet_from_the_side_that_does_not_send_it_is_refused() {
     for sample in samples() {
@@ -125,6 +130,7 @@ fn a_packet_from_the_side_that_does_not_send_it_is_refused() {
     }
 }
 
+// [v3 §2.2.1: types 0 and 15 are forbidden]
 #[test]
 fn auth_does_not_exist_before_5_0() {
     for version in [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1] {

@@ -59,6 +59,7 @@ fn is_there_already(block: Block, property: PropertyIdentifier) -> bool {
 }
 
 // [v5 MQTT-3.3.4-6] [v5 MQTT-3.14.2-2]
+// [v5 §2.2.2.2: each property in its packets]
 #[test]
 fn each_block_has_the_properties_of_the_table_and_no_others() {
     for block in blocks() {
@@ -79,6 +80,7 @@ fn each_block_has_the_properties_of_the_table_and_no_others() {
     }
 }
 
+// [v5 §2.2.2.2: a property stands once]
 #[test]
 fn only_user_properties_and_the_identifiers_of_a_message_are_repeated() {
     for block in blocks() {
@@ -95,6 +97,7 @@ fn only_user_properties_and_the_identifiers_of_a_message_are_repeated() {
     }
 }
 
+// [v5 §2.2.2.2: no unknown property]
 #[test]
 fn numbers_without_a_property_are_refused() {
     for number in (0..=127).filter(|number| PROPERTIES.iter().all(|row| row.0 != *number)) {
@@ -126,6 +129,8 @@ fn a_response_topic_that_is_none_is_borne() {
 }
 
 // [v5 MQTT-3.3.2-8]
+// [v5 §2.2.2.2: a value in its range] [v5 §3.3.4: an alias of 0 or above the maximum is answered with 0x94]
+// [v5 §1.5.5: four bytes at most]
 #[test]
 fn values_out_of_range_are_refused() {
     use PropertyIdentifier as I;
@@ -174,6 +179,7 @@ fn values_out_of_range_are_refused() {
 }
 
 // trap L13
+// [v5 §2.2.2.2: a value of its type]
 #[test]
 fn lengths_that_lie_read_nothing_beyond() {
     for block in blocks() {
@@ -235,6 +241,7 @@ fn order_and_repetition_of_user_properties_are_kept() {
 }
 
 // [v5 MQTT-3.3.2-8] [v5 MQTT-3.3.2-14] [v5 MQTT-3.3.4-6]
+// [v5 §2.2.2.2: a value in its range] [v5 §2.2.2.2: each property in its packets]
 #[test]
 fn what_would_be_refused_is_not_written() {
     use EncodeError as E;

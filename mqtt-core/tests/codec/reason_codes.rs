@@ -54,6 +54,7 @@ const CARRIERS: [PacketType; 9] = [
 
 // [v5 MQTT-3.2.2-8] [v5 MQTT-3.4.2-1] [v5 MQTT-3.5.2-1] [v5 MQTT-3.6.2-1] [v5 MQTT-3.7.2-1] [v5 MQTT-3.9.3-2]
 // [v5 MQTT-3.11.3-2] [v5 MQTT-3.14.2-1] [v5 MQTT-3.15.2-1]
+// [v5 §2.4: each code in its packets]
 #[test]
 fn each_packet_carries_the_codes_of_its_table_and_no_others() {
     const V5: ProtocolVersion = ProtocolVersion::V5_0;

@@ -7,9 +7,9 @@ use crate::support::wire::{ALL, BOTH, CLIENT, SERVER, V3, V5, packet};
 const V3_1_1: &[ProtocolVersion] = &[ProtocolVersion::V3_1_1];
 
 /// What is wrong, who says so in which versions, and first byte and rest of the packet.
-type Row = (&'static str, &'static [ProtocolVersion], &'static [Sender], u8, &'static [u8], DecodeError);
+type Row<'a> = (&'static str, &'static [ProtocolVersion], &'static [Sender], u8, &'a [u8], DecodeError);
 
-fn refuses(rows: &[Row]) {
+fn refuses(rows: &[Row<'_>]) {
     for &(name, versions, senders, first, body, error) in rows {
         let wire = packet(first, body);
         for &version in versions {
@@ -41,6 +41,7 @@ fn flags_that_do_not_belong_to_the_packet_type() {
     }
 }
 
+// [v3 §2.2.1: types 0 and 15 are forbidden] [v5 §2.1.2: type 0 is forbidden]
 #[test]
 fn packet_types_that_do_not_exist() {
     for flags in 0..=15 {
@@ -93,6 +94,7 @@ fn packet_identifiers_of_zero() {
 }
 
 // trap L9
+// [v3 §2.2.3: four bytes at most] [v5 §1.5.5: four bytes at most]
 #[test]
 fn remaining_lengths_that_are_longer_than_needed_or_than_four_bytes() {
     for wire in [&[0xd0, 0x80, 0x00][..], &[0xd0, 0x80, 0x80, 0x00], &[0xd0, 0x80, 0x80, 0x80, 0x00]] {
@@ -187,6 +189,7 @@ fn connect_names_levels_and_identifiers() {
     assert_eq!(DecodeError::UnsupportedProtocolVersion(6).reason_code().connack_return_code(), Some(1));
 }
 
+// [v5 §3.1.2.11.10: data needs a method]
 #[test]
 fn connect_properties_that_need_one_another() {
     let error = DecodeError::PropertyMissing(PropertyIdentifier::AuthenticationMethod);
@@ -206,6 +209,7 @@ fn will_topics() {
 }
 
 // [v3 MQTT-3.2.2-4] [v5 MQTT-3.2.2-1 MQTT-3.2.2-6]
+// [v3 §3.2.2.1: flag bits 7 to 1 are zero] [v3 §3.2.2.3: return codes 6 to 255 are reserved]
 #[test]
 fn connacks() {
     let session = DecodeError::SessionPresentWithFailure;
@@ -224,6 +228,16 @@ fn connacks() {
         ("reserved return code", V3, SERVER, 0x20, b"\0\xff", DecodeError::ReturnCodeNotAllowed(255)),
         ("Reason Code of 5.0", V3, SERVER, 0x20, b"\0\x87", DecodeError::ReturnCodeNotAllowed(0x87)),
     ]);
+    for number in 2..=255 {
+        refuses(&[
+            ("every flag", V5, SERVER, 0x20, &[number, 0, 0], DecodeError::ReservedBits),
+            ("every flag", V3_1_1, SERVER, 0x20, &[number, 0], DecodeError::ReservedBits),
+        ]);
+    }
+    // 0x84 has a test of its own.
+    for code in (6..=255).filter(|&code| code != 0x84) {
+        refuses(&[("every return code", V3, SERVER, 0x20, &[0, code], DecodeError::ReturnCodeNotAllowed(code))]);
+    }
 }
 
 #[test]
@@ -263,6 +277,7 @@ fn the_flags_of_a_connack_of_3_1_are_reserved_and_not_looked_at() {
 }
 
 // [v3 v5 MQTT-3.3.2-2] [v3 v5 MQTT-4.7.3-1] [v3 MQTT-4.7.1-1] [v5 MQTT-4.7.0-1]
+// [v5 §3.3.2.1: an empty topic name needs an alias]
 #[test]
 fn publish_topics() {
     let error = DecodeError::InvalidTopicName;
@@ -308,6 +323,7 @@ fn lists_without_an_entry() {
 }
 
 // [v3 MQTT-3.8.3-4] [v5 MQTT-3.8.3-5]
+// [v5 §3.8.3.1: no QoS 3 and no Retain Handling 3]
 #[test]
 fn subscription_options() {
     for options in 0..=255_u8 {
@@ -368,6 +384,7 @@ fn disconnects() {
     assert!(decodes(ProtocolVersion::V5_0, Sender::Server, 0xe0, b"\x8b"));
 }
 
+// [v5 §3.15.2.2.2: AUTH needs a method]
 #[test]
 fn auths() {
     let method = DecodeError::PropertyMissing(PropertyIdentifier::AuthenticationMethod);

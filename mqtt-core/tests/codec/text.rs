@@ -72,7 +72,7 @@ fn is_kept(text: &[u8]) {
     }
 }
 
-// [v3 MQTT-1.5.3-1] [v5 MQTT-1.5.4-1 MQTT-1.5.7-1]
+// [v3 MQTT-1.5.3-1] [v5 MQTT-1.5.4-1 MQTT-1.5.7-1 MQTT-3.3.2-19] [v5 §2.2.2.2: a value of its type]
 #[test]
 fn ill_formed_text_is_refused_everywhere() {
     for text in [
@@ -111,6 +111,7 @@ fn the_byte_order_mark_is_a_character_like_others() {
     assert_eq!(publish.topic, TopicName::new("\u{feff}a").ok());
 }
 
+// [v3 v5 §1.5: discouraged characters are borne]
 #[test]
 fn characters_that_are_only_discouraged_are_kept() {
     for text in ["\u{1}", "\u{1f}", "\u{7f}", "\u{9f}", "\u{fdd0}", "\u{ffff}", "\u{10ffff}", "ü€😀", " "] {

@@ -158,6 +158,8 @@ fn connect_without_a_will_has_no_will_bits() {
 }
 
 // trap L16
+// [v5 MQTT-3.1.2-16 MQTT-3.1.2-17 MQTT-3.1.2-18 MQTT-3.1.2-19]
+// [v3 MQTT-3.1.2-18 MQTT-3.1.2-19 MQTT-3.1.2-20 MQTT-3.1.2-21]
 #[test]
 fn empty_user_names_and_passwords_are_not_absent_ones() {
     for (version, user_name, password, end) in [
@@ -338,6 +340,7 @@ fn subscription_options_have_no_other_bits() {
 }
 
 // [v5 MQTT-4.7.3-1]
+// [v5 §3.3.2.1: an empty topic name needs an alias]
 #[test]
 fn a_publish_has_a_topic_name_or_a_topic_alias() {
     let list = [Property::TopicAlias(1)];
@@ -371,6 +374,7 @@ fn a_connack_of_3_1_does_not_say_whether_there_is_a_session() {
     assert_eq!(written(Packet::Connack(connack), ProtocolVersion::V3_1_1, Sender::Server), [0x20, 2, 1, 0]);
 }
 
+// [v5 §3.15.2.2.2: AUTH needs a method]
 #[test]
 fn an_auth_needs_a_method_unless_it_is_empty() {
     let missing = Some(EncodeError::PropertyMissing(PropertyIdentifier::AuthenticationMethod));

@@ -37,13 +37,20 @@ fn every_incoming_alias_up_to_the_maximum_is_learned() {
 }
 
 // trap L4; [v5 MQTT-3.1.2-26 MQTT-3.3.2-11]
+// [v5 §3.3.4: an alias of 0 or above the maximum is answered with 0x94]
+// [v5 §3.3.4: an alias without a mapping and without a topic name is answered with 0x82]
 #[test]
 fn an_alias_above_the_maximum_or_unknown_closes() {
-    for (name, number) in [(Some("t"), 4), (None, 4), (None, 2), (Some("t"), u16::MAX)] {
+    for (name, number, error, reason) in [
+        (Some("t"), 4, "TopicAliasInvalid", "0x94"),
+        (None, 4, "TopicAliasInvalid", "0x94"),
+        (Some("t"), u16::MAX, "TopicAliasInvalid", "0x94"),
+        (None, 2, "TopicAliasUnknown", "0x82"),
+    ] {
         let mut pair = Pair::connected(V5);
         pair.message_to(Some("t"), &alias(1));
-        assert_eq!(pair.message_to(name, &alias(number)), ["error Protocol(TopicAliasInvalid)"]);
-        assert_eq!(pair.sent(), ["DISCONNECT 0x94"]);
+        assert_eq!(pair.message_to(name, &alias(number)), [format!("error Protocol({error})")]);
+        assert_eq!(pair.sent(), [format!("DISCONNECT {reason}")]);
     }
 }
 
@@ -66,7 +73,7 @@ fn incoming_aliases_end_with_the_connection() {
     let mut pair = Pair::connected(V5);
     pair.message_to(Some("t"), &alias(1));
     pair.reconnect(true);
-    assert_eq!(pair.message_to(None, &alias(1)), ["error Protocol(TopicAliasInvalid)"]);
+    assert_eq!(pair.message_to(None, &alias(1)), ["error Protocol(TopicAliasUnknown)"]);
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn disconnect_says_its_reason_in_5_0_only() {
 }
 
 // trap S5
+// [v5 §3.14.2.2.2: a session expiry in DISCONNECT only if CONNECT had one]
 #[test]
 fn disconnect_may_change_the_session_expiry_but_not_from_zero() {
     for (connect, disconnect, allowed) in [(300, 10, true), (300, 0, true), (0, 0, true), (0, 10, false)] {
@@ -111,7 +112,7 @@ fn a_disconnect_of_the_server_is_one_event_with_its_reason() {
     assert_eq!(repeated, ["error Disconnected(ReasonCode(142))"]);
 }
 
-// [v3 MQTT-4.8.0-1 MQTT-4.8.0-2] [v5 MQTT-4.13.2-1]
+// [v3 MQTT-4.8.0-1] [v5 MQTT-4.13.2-1] [v5 §4.13.1: an error is told in DISCONNECT, and closes]
 #[test]
 fn an_error_is_told_to_a_server_of_5_0_and_closes() {
     for (bytes, reason, is_v3) in [

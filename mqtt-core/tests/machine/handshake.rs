@@ -5,7 +5,7 @@ use mqtt_core::{
     Sender, UsageError, Will,
 };
 
-use crate::support::{Pair, any_version, options, topic};
+use crate::support::{Boxed, Pair, any_version, options, topic};
 
 // [v3 v5 MQTT-3.1.0-1 MQTT-3.1.0-2]
 #[test]
@@ -69,6 +69,26 @@ fn connect_says_what_the_options_say() {
             Property::UserProperty("a", "b"),
         ]
     );
+}
+
+// [v5 §2.2.2.2: what holds without a property]
+#[test]
+fn what_holds_without_a_property_is_not_written() {
+    use mqtt_core::{Machine, NoAliases, NoSubscriptions};
+    let storage = Boxed::new(u16::MAX, 1 << 10);
+    let mut machine = Machine::with(storage, NoAliases, NoSubscriptions);
+    let mut out = [0; 100];
+    let options = options(ProtocolVersion::V5_0).session_expiry_interval(0);
+    let len = machine.connect(mqtt_core::Instant::ZERO, &options, &mut out).unwrap();
+    let Ok(Packet::Connect(connect)) = Packet::decode(ProtocolVersion::V5_0, Sender::Client, &out[..len]) else {
+        panic!("a CONNECT")
+    };
+    // Receive Maximum 65,535, no maximum of bytes, no alias; the session ends with the connection; diagnostics, but no Response
+    // Information, are welcome.
+    assert_eq!(connect.properties, mqtt_core::Properties::EMPTY);
+    machine.receive(mqtt_core::Instant::ZERO, mqtt_core::Input::Packet(&[0x20, 3, 0, 0, 0])).unwrap();
+    assert_eq!(machine.limits().session_expiry_interval, 0);
+    assert_eq!(machine.poll_timeout().map(|at| at.millis_since(mqtt_core::Instant::ZERO)), Some(45_000), "Keep Alive");
 }
 
 #[test]
@@ -246,6 +266,7 @@ fn no_connack_is_a_failed_attempt() {
 }
 
 // trap L12; [v5 MQTT-3.1.3-7 MQTT-3.2.2-16]
+// [v5 §3.2.2.3.7: an assigned identifier where CONNECT had none]
 #[test]
 fn an_assigned_client_identifier_is_demanded_and_used_again() {
     let mut empty = options(ProtocolVersion::V5_0);
@@ -260,6 +281,7 @@ fn an_assigned_client_identifier_is_demanded_and_used_again() {
 }
 
 // trap L12
+// [v5 §3.2.2.3.15: response information only where it was asked for]
 #[test]
 fn response_information_that_was_not_asked_for_closes() {
     for asked in [false, true] {

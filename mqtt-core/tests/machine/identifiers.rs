@@ -46,6 +46,7 @@ fn all_65_535_are_used_once_over_all_kinds_and_then_it_is_full() {
     }
 }
 
+// [v3 MQTT-2.3.1-2] [v5 MQTT-2.2.1-3]
 #[test]
 fn they_rise_and_wrap_around_past_those_in_use() {
     for version in any_version() {

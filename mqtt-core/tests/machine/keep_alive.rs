@@ -282,7 +282,7 @@ fn a_source_that_has_nothing_ready_is_not_a_dead_link() {
     }
 }
 
-// trap K5; [v5 MQTT-3.1.2-21 MQTT-3.2.2-21]
+// trap K5; [v5 MQTT-3.1.2-21 MQTT-3.2.2-21] [v5 §2.2.2.2: what holds without a property]
 #[test]
 fn server_keep_alive_holds_for_its_connection_only() {
     let mut pair = Pair::new(ProtocolVersion::V5_0);

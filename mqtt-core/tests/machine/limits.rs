@@ -34,6 +34,9 @@ fn retain_available_is_a_local_error() {
 }
 
 // trap L3
+// [v5 §3.2.2.3.11: no wildcard subscription where there is none]
+// [v5 §3.2.2.3.12: no subscription identifier where there is none]
+// [v5 §3.2.2.3.13: no shared subscription where there is none]
 #[test]
 fn what_of_a_subscription_the_server_lacks_is_a_local_error() {
     for (property, filter, identifier, error) in [
@@ -123,6 +126,7 @@ fn our_limits_do_not_limit_what_we_send() {
 }
 
 // [v5 MQTT-3.1.2-24]
+// [v5 §3.1.2.11.4: a packet above the maximum size is answered with 0x95]
 #[test]
 fn a_packet_above_our_maximum_closes_with_0x95() {
     for (payload, fits) in [(94, true), (95, false)] {
@@ -141,6 +145,7 @@ fn a_packet_above_our_maximum_closes_with_0x95() {
 }
 
 // In parts, too: the head says how long it will be.
+// [v5 §3.1.2.11.4: a packet above the maximum size is answered with 0x95]
 #[test]
 fn a_streamed_packet_above_our_maximum_closes_with_0x95() {
     let mut pair = Pair::connected_as(&options(V5).maximum_packet_size(2_000).streaming(true));
@@ -197,6 +202,7 @@ fn diagnostics_that_were_not_wanted_close_with_0x82_where_they_are_not_allowed()
     assert!(events[0].starts_with("Disconnected 0x89"));
 }
 
+// [v5 §2.2.2.2: what holds without a property]
 #[test]
 fn limits_are_those_of_the_standard_without_a_word_of_the_server() {
     for version in any_version() {
@@ -206,6 +212,8 @@ fn limits_are_those_of_the_standard_without_a_word_of_the_server() {
         assert_eq!((limits.maximum_packet_size, limits.topic_alias_maximum), (None, 0));
         assert!(limits.retain_available && limits.wildcard_subscription_available);
         assert!(limits.shared_subscription_available && limits.subscription_identifier_available);
+        let of_connect = if version.is_v5() { options(version).session_expiry_interval } else { u32::MAX };
+        assert_eq!(limits.session_expiry_interval, of_connect, "as CONNECT said");
     }
 }
 
@@ -247,6 +255,7 @@ fn properties_of_a_publish_are_refused_in_3_1_1_by_name() {
 }
 
 // trap L8
+// [v5 §3.3.4: an alias of 0 or above the maximum is answered with 0x94]
 #[test]
 fn a_zero_where_none_may_be_closes() {
     let mut pair = Pair::new(V5);

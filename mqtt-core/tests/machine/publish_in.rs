@@ -137,6 +137,7 @@ fn acknowledgements_by_hand_leave_in_the_order_of_arrival() {
     }
 }
 
+// [v3 v5 MQTT-4.1.0-1]
 #[test]
 fn deferring_at_qos_2_defers_pubrec_and_nothing_is_handed_over_twice() {
     for version in any_version() {
@@ -288,6 +289,7 @@ fn an_expired_message_is_answered_to_its_end() {
 }
 
 // trap P7, and the scenario "qos2_flood"; [v5 MQTT-3.3.4-9]
+// [v5 §3.3.4: more than Receive Maximum is answered with 0x93]
 #[test]
 fn more_than_receive_maximum_closes_with_0x93() {
     for qos in [1, 2] {
@@ -303,7 +305,7 @@ fn more_than_receive_maximum_closes_with_0x93() {
     }
 }
 
-// The scenario "qos2_flood" in 3.1.1, which cannot announce a limit.
+// The scenario "qos2_flood" in 3.1.1, which cannot announce a limit: no room is a transient error. [v3 MQTT-4.8.0-2]
 #[test]
 fn a_flood_of_3_1_1_is_held_back_while_answers_leave_and_closes_otherwise() {
     let mut pair = Pair::connected(ProtocolVersion::V3_1_1);
@@ -328,6 +330,7 @@ fn a_flood_of_3_1_1_is_held_back_while_answers_leave_and_closes_otherwise() {
     assert!(pair.machine.has_room_for(&Input::Packet(&head(17, 0))), "at QoS 0");
     assert!(pair.machine.has_room_for(&Input::Packet(&[0xD0, 0])));
     assert_eq!(pair.message(2, 17, "a"), ["error Protocol(ReceiveMaximumExceeded)"]);
+    assert!(pair.machine.is_closed());
     pair.reconnect(true);
     for number in 1..=16 {
         assert!(pair.message_again(2, number, "a").is_empty(), "still known");

@@ -115,6 +115,7 @@ fn pieces_are_a_sign_of_life_and_pings_still_go_out() {
 }
 
 // The scenario "oversize" where streaming is off: skipped, acknowledged, reported; the connection lives.
+// [v3 v5 MQTT-4.5.0-2]
 #[test]
 fn without_streaming_a_large_message_is_skipped_acknowledged_and_reported() {
     for version in any_version() {

@@ -26,7 +26,7 @@ fn list(pair: &Pair) -> Vec<String> {
         .collect()
 }
 
-// [v3 MQTT-2.3.1-7 MQTT-3.8.4-2 MQTT-3.8.4-5 MQTT-3.9.3-1]
+// [v3 MQTT-2.3.1-7 MQTT-3.8.4-2 MQTT-3.9.3-1]
 // [v5 MQTT-2.2.1-6 MQTT-3.8.4-2 MQTT-3.8.4-7 MQTT-3.9.3-1]
 #[test]
 fn suback_completes_its_request_with_a_code_for_each_filter() {
@@ -42,7 +42,7 @@ fn suback_completes_its_request_with_a_code_for_each_filter() {
     }
 }
 
-// [v3 MQTT-3.10.4-4] [v5 MQTT-3.10.4-5 MQTT-3.11.3-1]; trap Q5: 0x11 counts as success
+// [v3 MQTT-2.3.1-7 MQTT-3.10.4-4] [v5 MQTT-2.2.1-6 MQTT-3.10.4-5 MQTT-3.11.3-1]; trap Q5: 0x11 counts as success
 #[test]
 fn unsuback_completes_its_request() {
     for version in any_version() {
@@ -63,7 +63,7 @@ fn unsuback_completes_its_request() {
     }
 }
 
-// trap L7; [v5 MQTT-3.8.4-6]
+// trap L7; [v3 MQTT-3.8.4-5] [v5 MQTT-3.8.4-6]
 #[test]
 fn an_answer_to_no_request_or_with_the_wrong_count_closes() {
     for version in any_version() {

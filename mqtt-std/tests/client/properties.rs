@@ -203,9 +203,37 @@ fn a_message_tells_its_properties() {
 
         link.send(&peer::message("t", QoS::AtMostOnce, 0, false, "")).await;
         let message = stream.next().await.unwrap();
+        // [v5 §2.2.2.2: what holds without a property]
         assert_eq!((message.payload(), message.payload_is_text()), (&b""[..], false));
         assert_eq!((message.content_type(), message.correlation_data()), (None, None));
+        assert_eq!((message.message_expiry_interval(), message.response_topic()), (None, None));
+        assert_eq!((message.user_properties().count(), message.subscription_identifiers().count()), (0, 0));
         assert!(message.properties().is_empty());
+    });
+}
+
+// [v5 §3.3.2.3.2: a receiver may check that text is text]
+#[test]
+fn text_that_is_none_is_found_out_by_whoever_reads_it_as_text() {
+    run(async || {
+        let peer = Peer::new(V5).await;
+        let (client, mut link) = peer.connect(peer.options()).await;
+        let (stream, _) = tokio::join!(client.subscribe("t", QoS::AtLeastOnce), link.grant("t q1"));
+        let mut stream = stream.unwrap();
+        let list = [Property::PayloadFormatIndicator(1)];
+        for (payload, is_text) in [(&[0xff][..], false), ("ü".as_bytes(), true)] {
+            let publish = Publish {
+                topic: Some(TopicName::new("t").unwrap()),
+                delivery: Delivery::AtMostOnce,
+                retain: false,
+                properties: Properties::new(&list),
+                payload,
+            };
+            link.send(&Packet::Publish(publish)).await;
+            let message = stream.next().await.unwrap();
+            assert!(message.payload_is_text());
+            assert_eq!((message.payload(), message.payload_str().is_ok()), (payload, is_text));
+        }
     });
 }
 

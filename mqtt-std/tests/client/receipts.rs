@@ -186,7 +186,7 @@ fn what_expires_before_it_is_sent_is_not_sent() {
             clock.pass(Duration::from_secs(60)).await;
             let mut link = peer.welcome(false).await;
             assert!(matches!(first.await, Err(Error::NotDelivered(Outcome::Expired))));
-            // [v5 MQTT-3.3.2-6]: the rest of its time
+            // The rest of its time.
             let left = if version == V5 { " [MessageExpiryInterval(39)]" } else { "" };
             link.expect(&format!("PUBLISH q0 t \"third\"{left}")).await;
         }

@@ -45,7 +45,6 @@ fn a_hundred_messages_at_once_arrive_each_once_and_in_order() {
             for number in 0..100 {
                 receipts.push(client.publish("t/u", number.to_string()).qos(qos).send().await.unwrap());
             }
-            // [v3 v5 MQTT-4.6.0-1 MQTT-4.6.0-2 MQTT-4.6.0-3 MQTT-4.6.0-4]
             for number in 0..100 {
                 assert_eq!(next_line(&mut stream).await, format!("t/u {number}"), "{qos:?}");
             }

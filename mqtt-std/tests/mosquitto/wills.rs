@@ -28,7 +28,6 @@ fn a_client_that_dies_leaves_its_will() {
 
 #[test]
 fn a_client_that_says_goodbye_leaves_none() {
-    // [v3 MQTT-3.14.4-2] [v5 MQTT-3.14.4-2]
     run(ALL, Config::PLAIN, async |broker, version| {
         let observer = connect(broker, version, "observer").await;
         let mut status = observer.subscribe("status", QoS::ExactlyOnce).await.unwrap();

@@ -112,7 +112,8 @@ pub(crate) enum By {
 
 use By::{Client as C, Either as E, Server as S};
 
-/// MQTT 5.0 §2.4, Table 2-6, and the tables of the packets. 0x8C in DISCONNECT is in the former only.
+/// MQTT 5.0 §2.4, Table 2-6, and the tables of the packets. 0x8C in DISCONNECT is in the former only, which does not say whose it
+/// is there: the Server's, as in CONNACK.
 pub(crate) const REASON_CODES: &[(u8, &[(PacketType, By)])] = &[
     (
         0x00,
