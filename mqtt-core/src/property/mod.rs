@@ -2,6 +2,7 @@
 
 mod identifier;
 mod properties;
+mod shown;
 mod value;
 
 pub use identifier::PropertyIdentifier;

@@ -12,8 +12,7 @@ use crate::types::TopicName;
 ///
 /// Values that only some numbers are allowed for (a boolean as a byte, an identifier that is not 0) are checked when the
 /// property is decoded and when it is encoded.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 #[repr(u8)] // the numbers on the wire, so that `identifier` costs nothing
 pub enum Property<'a> {
     /// Payload Format Indicator: 0 or 1. Absent: 0 (unspecified bytes).
@@ -73,7 +72,7 @@ pub enum Property<'a> {
 }
 
 /// A value, whatever property it belongs to, §1.5.
-enum Value<'a> {
+pub(super) enum Value<'a> {
     Byte(u8),
     TwoByte(u16),
     FourByte(u32),
@@ -165,7 +164,7 @@ impl<'a> Property<'a> {
     }
 
     #[inline]
-    const fn value(&self) -> Value<'a> {
+    pub(super) const fn value(&self) -> Value<'a> {
         match *self {
             Self::PayloadFormatIndicator(value)
             | Self::RequestProblemInformation(value)
