@@ -94,3 +94,14 @@ impl fmt::Debug for Dial {
         f.debug_struct("Dial").finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "tls-psk"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_who_the_client_is() {
+        let dial = Dial { psk: Some(crate::transport::Psk::new("pump-7", [7; 16])), ..Dial::default() };
+        assert!(dial.without_identity().psk.is_none() && dial.psk.is_some());
+    }
+}

@@ -11,5 +11,6 @@ mod floods;
 mod lengths;
 mod pace;
 mod requests;
+mod secrets;
 mod support;
 mod websocket;

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod first_program;
+mod names;
 mod proxies;
 mod psk;
 mod reaching;

@@ -1,10 +1,11 @@
 //! Proxies that let through, and those that do not.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use mqtt_core::ErrorClass;
 use mqtt_std::transport::{Proxy, Tls, TransportFault};
-use mqtt_std::{Client, Options};
+use mqtt_std::{Client, Error, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -220,4 +221,44 @@ fn a_password_for_a_proxy_is_not_shown() {
     let proxy: Proxy = "socks5://alice:s3cret@gateway.example".parse().unwrap();
     let shown = format!("{proxy:?} {:?}", Options::new("a", 1).proxy(proxy.clone()));
     assert!(shown.contains("gateway.example") && !shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn a_proxy_in_drips_or_without_end_has_the_time_of_an_attempt() {
+    run(async || {
+        tokio::time::pause();
+        // What it says, and then one more byte at a time, or many.
+        let drips = Duration::from_secs(1);
+        for (kind, said, each, pause) in [
+            (Kind::Socks5 { password: false }, &[5_u8][..], &[0][..], drips),
+            (Kind::Socks5 { password: false }, &[5, 0, 5, 0, 0, 3, 255], b"x", drips),
+            (Kind::Http { password: false }, b"HTTP/1.1 ", b"2", drips),
+            (Kind::Http { password: false }, b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", drips),
+            (Kind::Http { password: false }, b"HTTP/1.1 200 ", &[b'x'; 1_000], Duration::from_millis(1)),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let proxy = match kind {
+                Kind::Socks5 { .. } => Proxy::socks5("127.0.0.1", port),
+                Kind::Http { .. } => Proxy::http("127.0.0.1", port),
+            };
+            let begun = tokio::time::Instant::now();
+            let serve = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut result = stream.write_all(said).await;
+                while result.is_ok() {
+                    tokio::time::sleep(pause).await;
+                    result = stream.write_all(each).await;
+                }
+            };
+            let connect = async {
+                let client = Client::connect(Options::new("broker.test", 1883).proxy(proxy)).await;
+                (client, begun.elapsed())
+            };
+            let ((client, elapsed), ()) = tokio::join!(connect, serve);
+            let error = client.unwrap_err();
+            assert!(matches!(error, Error::ConnectTimeout | Error::Transport(_)), "{error:?}");
+            assert!(elapsed < Duration::from_secs(11), "{elapsed:?}");
+        }
+    });
 }

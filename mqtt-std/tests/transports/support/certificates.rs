@@ -9,7 +9,7 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName};
-use openssl::x509::{X509, X509Builder, X509Name};
+use openssl::x509::{X509, X509Builder, X509Extension, X509Name};
 
 /// Issues certificates.
 pub(crate) struct Authority {
@@ -51,19 +51,29 @@ impl Authority {
         if name == "localhost" {
             names.ip("127.0.0.1").ip("::1");
         }
-        self.issue(name, days, Some(&names), &ExtendedKeyUsage::new().server_auth().build().unwrap())
+        self.issue_valid(name, days, Some(&names), &ExtendedKeyUsage::new().server_auth().build().unwrap())
     }
 
     pub(crate) fn client(&self, name: &str) -> Issued {
-        self.issue(name, USUAL, None, &ExtendedKeyUsage::new().client_auth().build().unwrap())
+        self.issue(name, None, &ExtendedKeyUsage::new().client_auth().build().unwrap())
     }
 
-    fn issue(
+    /// The key of its own certificate.
+    pub(crate) fn key(&self) -> Vec<u8> {
+        self.key.private_key_to_pem_pkcs8().unwrap()
+    }
+
+    /// For whatever these names and this usage say.
+    pub(crate) fn issue(&self, name: &str, names: Option<&SubjectAlternativeName>, usage: &X509Extension) -> Issued {
+        self.issue_valid(name, USUAL, names, usage)
+    }
+
+    fn issue_valid(
         &self,
         name: &str,
         days: (i64, i64),
         names: Option<&SubjectAlternativeName>,
-        usage: &openssl::x509::X509Extension,
+        usage: &X509Extension,
     ) -> Issued {
         let key = new_key();
         let mut builder = builder(name, &key, days);
