@@ -16,6 +16,10 @@
 //! number and key, and the item's own head, rounded up to the flash's word. A message takes two writes at QoS 1, at QoS 2 three on
 //! its way out and four on its way in.
 //!
+//! Each item has a checksum. One whose bytes are not those that were written counts as not there, so what its place said before holds
+//! again: a message that was over may come again, with its delivery number. What is over stays in the flash, topics and payloads too,
+//! until its page is erased; user name and password are in no record.
+//!
 //! Bytes that are written for a message whose topic has 12 bytes, on flash with words of 4, as
 //! `cargo test -p mqtt-embedded --test client wear -- --nocapture` prints them:
 //!

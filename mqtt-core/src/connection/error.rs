@@ -31,7 +31,7 @@ pub enum ConnectionError {
     TransportLost,
     /// The source of a payload ended early: the packet cannot be finished.
     SourceFailed,
-    /// The Server's Maximum Packet Size is too small for an acknowledgement.
+    /// The Server's Maximum Packet Size is too small for an acknowledgement, or for PINGREQ.
     MaximumPacketSizeTooSmall,
 }
 
@@ -59,7 +59,9 @@ impl fmt::Display for ConnectionError {
             Self::Closed => f.write_str("connection is closed"),
             Self::TransportLost => f.write_str("transport is lost"),
             Self::SourceFailed => f.write_str("source of a payload ended early"),
-            Self::MaximumPacketSizeTooSmall => f.write_str("maximum packet size leaves no room for an acknowledgement"),
+            Self::MaximumPacketSizeTooSmall => {
+                f.write_str("maximum packet size leaves no room for what has to be sent")
+            }
         }
     }
 }

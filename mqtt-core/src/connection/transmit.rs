@@ -83,6 +83,10 @@ impl<A: Aliases> Connection<A> {
         }
         let len = if self.keep_alive.is_ping_due() {
             let (_, len) = Writer::packet(out, PacketType::Pingreq.first_byte(), 0)?;
+            if self.limits.check_size(len).is_err() {
+                self.fail(ConnectionError::MaximumPacketSizeTooSmall);
+                return Ok(None);
+            }
             self.keep_alive.ping_given_out(now);
             self.progress.give_out_ping(len);
             return Ok(Some(Transmit { head_len: len, payload: TransmitPayload::None }));

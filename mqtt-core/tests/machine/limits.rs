@@ -115,6 +115,17 @@ fn a_limit_that_has_no_room_for_an_acknowledgement_ends_the_connection() {
     assert!(pair.machine.is_closed());
 }
 
+// [v5 MQTT-3.2.2-15]: also of what nobody has asked for.
+#[test]
+fn a_limit_that_has_no_room_for_a_pingreq_ends_the_connection() {
+    for (bytes, sent) in [(1, &[][..]), (2, &["PINGREQ"])] {
+        let mut pair = Pair::limited(&[Property::MaximumPacketSize(bytes)]);
+        pair.next_deadline().unwrap();
+        assert_eq!(pair.sent(), sent, "{bytes}");
+        assert_eq!(pair.machine.is_closed(), sent.is_empty(), "{bytes}");
+    }
+}
+
 // trap L2
 #[test]
 fn our_limits_do_not_limit_what_we_send() {

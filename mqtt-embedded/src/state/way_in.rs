@@ -50,8 +50,10 @@ impl<P: Capacities> State<P> {
         let qos = input.message_qos();
         let kept = matches!(qos, Some(QoS::AtLeastOnce | QoS::ExactlyOnce));
         let keeps = if part { self.keeps_stream } else { kept };
-        if !(keeps && self.is_overflowed()) {
-            let room = self.has_room_for(input, qos.is_some());
+        let wants_room = qos.is_some() || part && self.streaming != 0;
+        let mut room = true;
+        if wants_room && !(keeps && self.is_overflowed()) {
+            room = self.has_room_for(input);
             if !room && !self.stalled_until.is_past(now) {
                 self.stall(now);
                 return self.wait_as_runner(cx.waker());
@@ -71,8 +73,11 @@ impl<P: Capacities> State<P> {
             return self.wait_as_runner(cx.waker());
         }
         if self.stalled_until != Moment::NONE {
-            self.stalled_until = Moment::NONE;
             self.machine.set_reading(now, true);
+            // A reader who has let one be dropped is not waited for again until he has made room: a flood would hold up everybody.
+            if wants_room && room {
+                self.stalled_until = Moment::NONE;
+            }
         }
         Poll::Ready(())
     }
@@ -95,13 +100,8 @@ impl<P: Capacities> State<P> {
         }
     }
 
-    /// Tells whether what arrives next can be taken now: a message finds room in the inbox.
-    fn has_room_for(&mut self, input: &Input<'_>, message: bool) -> bool {
-        match input {
-            Input::Packet(_) if !message => return true,
-            Input::PublishPayload { .. } if !cfg!(feature = "streaming") || self.streaming == 0 => return true,
-            _ => {}
-        }
+    /// Tells whether a message, or a part of one, finds room in the inbox.
+    fn has_room_for(&mut self, input: &Input<'_>) -> bool {
         let len = bytes_of(input);
         let inbox = self.inbox.parts();
         (inbox.has_room(len) || !inbox.could_hold(len)) && self.machine.has_room_for(input)

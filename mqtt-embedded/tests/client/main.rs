@@ -12,7 +12,9 @@
 mod acknowledging;
 mod blocking;
 mod connecting;
+mod damaged;
 mod flash;
+mod hostile;
 mod leaving;
 mod messages;
 mod requests;

@@ -13,6 +13,8 @@ pub(crate) struct Flash<const PAGE: usize, const PAGES: usize> {
     pub(crate) left: Rc<Cell<Option<usize>>>,
     /// Bytes that were written.
     pub(crate) written: Rc<Cell<usize>>,
+    /// How often it was read.
+    pub(crate) reads: Rc<Cell<usize>>,
     /// How often each page was erased.
     pub(crate) erased: Rc<RefCell<[u32; PAGES]>>,
 }
@@ -32,8 +34,18 @@ impl<const PAGE: usize, const PAGES: usize> ErrorType for Flash<PAGE, PAGES> {
 
 impl<const PAGE: usize, const PAGES: usize> Flash<PAGE, PAGES> {
     pub(crate) fn new() -> Self {
-        let bytes = Rc::new(RefCell::new(vec![0xFF; PAGE * PAGES]));
-        Self { bytes, left: Rc::default(), written: Rc::default(), erased: Rc::new(RefCell::new([0; PAGES])) }
+        Self::with(vec![0xFF; PAGE * PAGES])
+    }
+
+    /// With these bytes in it.
+    pub(crate) fn with(bytes: Vec<u8>) -> Self {
+        let (bytes, erased) = (Rc::new(RefCell::new(bytes)), Rc::new(RefCell::new([0; PAGES])));
+        Self { bytes, left: Rc::default(), written: Rc::default(), reads: Rc::default(), erased }
+    }
+
+    /// What is in it.
+    pub(crate) fn image(&self) -> Vec<u8> {
+        self.bytes.borrow().clone()
     }
 
     /// All of it.
@@ -65,6 +77,7 @@ impl<const PAGE: usize, const PAGES: usize> ReadNorFlash for Flash<PAGE, PAGES> 
     const READ_SIZE: usize = 1;
 
     async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NoPower> {
+        self.reads.set(self.reads.get() + 1);
         self.go_on().await?;
         let start = offset as usize;
         bytes.copy_from_slice(&self.bytes.borrow()[start..start + bytes.len()]);
