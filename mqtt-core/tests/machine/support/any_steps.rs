@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 
 use mqtt_core::{
     Acknowledge, Acknowledgement, ArrayAliases, ArrayStorage, ArraySubscriptions, Body, ConnectOptions,
-    ConnectionError, Event, Framing, Input, Instant, Machine, Packet, PacketIdentifier, Payload, ProtocolVersion,
-    PublishRequest, QoS, ReasonCode, ReceiveError, Record, RecordTicket, Sender, SubscribeRequest, Subscription,
-    TopicFilter, TopicName, TransmitPayload, UnsubscribeRequest, UsageError,
+    ConnectionError, DeliveryNumber, Event, Framing, Input, Instant, Machine, Packet, PacketIdentifier, Payload,
+    Property, ProtocolVersion, PublishRequest, QoS, ReasonCode, ReceiveError, Record, RecordTicket, Sender,
+    SubscribeRequest, Subscription, TopicAliasUse, TopicFilter, TopicName, Transmit, TransmitPayload,
+    UnsubscribeRequest, UsageError,
 };
 
 const OUTGOING: u16 = 4;
 const INCOMING: u16 = 3;
 /// Larger packets come in parts.
 const BUFFER: usize = 96;
+/// Enhanced authentication, where it is configured.
+const METHOD: &[Property<'static>] = &[Property::AuthenticationMethod("m")];
 
 type Small = ArrayStorage<{ OUTGOING as usize }, { INCOMING as usize }, 160>;
 type AnyMachine = Machine<Small, ArrayAliases<2, 2, 16>, ArraySubscriptions<3, 16>>;
@@ -61,6 +64,11 @@ struct World {
     durable: usize,
     /// What ended the connection; it stays.
     failure: Option<ConnectionError>,
+    /// A message arrives in parts; nobody takes its rest.
+    in_parts: bool,
+    passed_over: bool,
+    /// Sources of payloads cannot be read.
+    sources_fail: bool,
 }
 
 impl World {
@@ -70,6 +78,7 @@ impl World {
         let acknowledge = if is_set(1) { Acknowledge::ByApplication } else { Acknowledge::AtOnce };
         let options = ConnectOptions::new("c").version(version).acknowledge(acknowledge);
         let options = options.keep_session(!is_set(0)).keep_alive(30).streaming(is_set(2));
+        let options = if is_set(0) && is_set(4) { options.properties(METHOD) } else { options };
         let mut machine = Machine::with(Small::new(), ArrayAliases::new(), ArraySubscriptions::new());
         machine.session.set_durable(is_set(3));
         let mut world = Self {
@@ -84,6 +93,9 @@ impl World {
             log: Vec::new(),
             durable: 0,
             failure: None,
+            in_parts: false,
+            passed_over: false,
+            sources_fail: false,
         };
         world.connect();
         world
@@ -97,6 +109,7 @@ impl World {
         self.arrived.clear();
         self.in_flight.clear();
         self.failure = None;
+        (self.in_parts, self.passed_over) = (false, false);
         self.books();
     }
 
@@ -114,15 +127,12 @@ impl World {
             }
             // or a packet of which most is right,
             6 => self.receive(&[0x20, 2, bytes.byte() & 1, 0][..]),
-            7 => self.receive(&[0x20, 6, (step / 16) & 1, 0, 3, 0x21, 0, 1 + bytes.byte() % 4]),
-            8 | 9 => {
-                let first = [0x40, 0x50, 0x62, 0x70, 0x40, 0x50, 0x62, 0x70][usize::from(step / 16 % 8)];
-                self.receive(&[first, 2, 0, 1 + bytes.byte() % 6]);
-            }
+            7 => self.accept(step / 16, bytes.byte()),
+            8 | 9 => self.answer(step / 16, 1 + bytes.byte() % 6),
             10 | 11 => {
-                // PUBLISH to `t`, with or without identifier and properties, of any length.
+                // PUBLISH to `t`, with or without topic, identifier and properties, of any length.
                 let flags = bytes.byte();
-                let mut body = vec![0, 1, b't'];
+                let mut body = if flags & 32 != 0 { vec![0, 0] } else { vec![0, 1, b't'] };
                 if flags & 6 != 0 {
                     body.extend([0, 1 + step / 16 % 5]);
                 }
@@ -145,15 +155,62 @@ impl World {
         self.books();
     }
 
+    /// CONNACK of 5.0, with limits.
+    fn accept(&mut self, which: u8, number: u8) {
+        let mut properties = vec![0x21, 0, 1 + number % 4];
+        let limits: [&[u8]; 3] = [&[0x22, 0, 2], &[0x27, 0, 0, 0, 60], &[0x24, 1]];
+        for (bit, limit) in [2, 4, 8].into_iter().zip(limits) {
+            if which & bit != 0 {
+                properties.extend(limit);
+            }
+        }
+        if !self.options.properties.is_empty() {
+            properties.extend([0x15, 0, 1, b'm']);
+        }
+        let len = u8::try_from(properties.len()).expect("short");
+        self.receive(&[&[0x20, len + 3, which & 1, 0, len][..], &properties].concat());
+    }
+
+    /// The broker answers something, whether it was asked or not.
+    fn answer(&mut self, which: u8, id: u8) {
+        let v5 = self.options.version.is_v5();
+        let code = [0, 0x80][usize::from(which / 8 % 2)];
+        match which % 8 {
+            2 if v5 => self.receive(&[0x90, 4, 0, id, 0, code]),
+            2 => self.receive(&[0x90, 3, 0, id, code]),
+            3 if v5 => self.receive(&[0xB0, 4, 0, id, 0, code]),
+            3 => self.receive(&[0xB0, 2, 0, id]),
+            other => self.receive(&[[0x40, 0x50, 0, 0, 0x40, 0x50, 0x62, 0x70][usize::from(other)], 2, 0, id]),
+        }
+    }
+
     fn publish(&mut self, kind: u8, length: u8) {
         let topic = TopicName::new(["t", "a/b", "t"][usize::from(kind % 3)]).expect("a topic");
-        let payload = vec![b'x'; usize::from(length % 48)];
-        let request = PublishRequest::new(topic).qos(QoS::from_u8(kind % 3).expect("a QoS"));
+        let mut request = PublishRequest::new(topic).qos(QoS::from_u8(kind % 3).expect("a QoS"));
+        if kind / 3 % 2 == 1 {
+            request = request.topic_alias(TopicAliasUse::Automatic);
+        }
+        if kind / 6 % 2 == 1 {
+            request = request.message_expiry_interval(1);
+        }
+        let from_source = kind >= 12;
+        let payload = payload(length % 48);
         if kind % 3 == 0 {
             let mut out = [0; 128];
-            let _ = self.machine.publish_at_most_once(&request, Payload::Bytes(&payload), &mut out);
+            let source = Payload::Source { length: length.into() };
+            let given = if from_source { source } else { Payload::Bytes(&payload) };
+            if let Ok(transmit) = self.machine.publish_at_most_once(&request, given, &mut out) {
+                let behind = match transmit.payload {
+                    TransmitPayload::Given if from_source => self::payload(length),
+                    TransmitPayload::Given => payload,
+                    _ => Vec::new(),
+                };
+                self.transmitted(&[&out[..transmit.head_len], &behind].concat());
+            }
         } else {
-            let accepted = self.machine.publish(self.now, &request, Body::Stored(&payload));
+            let source = Body::Source { length: length.into(), key: length.into() };
+            let body = if from_source { source } else { Body::Stored(&payload[..]) };
+            let accepted = self.machine.publish(self.now, &request, body);
             self.begun(accepted);
         }
     }
@@ -178,9 +235,24 @@ impl World {
     /// One packet leaves; whatever was received, it can be read.
     fn transmit(&mut self) -> Option<Vec<u8>> {
         let mut out = [0; 512];
-        let transmit = self.machine.poll_transmit(self.now, &mut out).expect("room")?;
-        assert_eq!(transmit.payload, TransmitPayload::None, "it fits");
-        let packet = out[..transmit.head_len].to_vec();
+        let Transmit { head_len, payload: behind, .. } =
+            self.machine.poll_transmit(self.now, &mut out).expect("room")?;
+        let behind = match behind {
+            TransmitPayload::Source { packet_identifier, .. } if self.sources_fail => {
+                self.machine.source_failed(Some(packet_identifier));
+                self.failure = self.machine.connection.failure();
+                return None;
+            }
+            TransmitPayload::Source { key, length, .. } => {
+                assert_eq!(key, length);
+                payload(u8::try_from(length).expect("as it was given"))
+            }
+            other => {
+                assert_eq!(other, TransmitPayload::None, "it fits");
+                Vec::new()
+            }
+        };
+        let packet = [&out[..head_len], &behind].concat();
         self.transmitted(&packet);
         Some(packet)
     }
@@ -213,8 +285,14 @@ impl World {
                 }
             };
             let _ = self.machine.has_room_for(&input);
+            if let (true, Input::PublishPayload { last, .. }) = (self.passed_over, input) {
+                (self.in_parts, self.passed_over) = (!last, !last);
+                self.arrived.drain(..len);
+                continue;
+            }
             match take(&mut self.machine, self.now, input) {
-                Ok(Taken { ended, token, record }) => {
+                Ok(Taken { ended, token, record, in_parts }) => {
+                    self.in_parts = in_parts.unwrap_or(self.in_parts);
                     if let Some(id) = ended {
                         self.in_flight.remove(&id);
                         assert!(self.open.remove(&id), "a second outcome of #{id}");
@@ -239,13 +317,41 @@ impl World {
     }
 
     fn application(&mut self, kind: u8, which: u8) {
-        match kind % 4 {
-            0 | 1 if !self.tokens.is_empty() => {
+        let mut out = [0; 128];
+        match kind {
+            0 | 1 | 4 if !self.tokens.is_empty() => {
                 let token = self.tokens.remove(usize::from(which) % self.tokens.len());
                 let reason = if kind % 4 == 0 { ReasonCode::SUCCESS } else { ReasonCode::QUOTA_EXCEEDED };
+                let _ = self.machine.session.awaits(token);
                 let _ = self.machine.acknowledge(token, reason);
             }
             2 => drop(PacketIdentifier::new(which.into()).map(|id| self.machine.cancel(id))),
+            5 => drop(self.machine.confirm(DeliveryNumber(which.into()))),
+            6 => self.machine.set_reading(self.now, which % 2 == 0),
+            7 => drop(self.machine.expire(self.now)),
+            8 => {
+                let written = self.machine.disconnect(ReasonCode::NORMAL_DISCONNECTION, &[], &mut out);
+                // Before CONNACK 3.1.1 has none.
+                if let Some(len) = written.ok().filter(|len| *len > 0) {
+                    self.transmitted(&out[..len]);
+                }
+            }
+            9 => {
+                let written = match which % 2 {
+                    0 => self.machine.authenticate(METHOD, &mut out),
+                    _ => self.machine.reauthenticate(METHOD, &mut out),
+                };
+                if let Ok(len) = written {
+                    self.transmitted(&out[..len]);
+                }
+            }
+            10 => drop(PacketIdentifier::new(which.into()).map(|id| self.machine.forget_source(id))),
+            11 if self.in_parts => {
+                self.machine.pass_over_rest();
+                self.passed_over = true;
+            }
+            12 => self.machine.source_waits(self.now),
+            13 => self.sources_fail = which % 2 == 0,
             _ => drop(self.machine.ping()),
         }
     }
@@ -324,8 +430,14 @@ impl World {
     /// A new connection, to a broker that has lost the session and does as it should.
     fn settle(mut self) {
         self.machine.transport_lost();
+        self.sources_fail = false;
         self.connect();
-        let accepted: &[u8] = if self.options.version.is_v5() { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+        self.machine.set_reading(self.now, true);
+        let accepted: &[u8] = match self.options {
+            options if !options.version.is_v5() => &[0x20, 2, 0, 0],
+            options if options.properties.is_empty() => &[0x20, 3, 0, 0, 0],
+            _ => &[0x20, 7, 0, 0, 4, 0x15, 0, 1, b'm'],
+        };
         self.receive(accepted);
         for _ in 0..64 {
             self.books();
@@ -347,6 +459,13 @@ struct Taken {
     ended: Option<u16>,
     token: Option<Acknowledgement>,
     record: Option<(RecordTicket, Vec<u8>)>,
+    /// A message in parts goes on, or has ended.
+    in_parts: Option<bool>,
+}
+
+/// What a source gives.
+fn payload(length: u8) -> Vec<u8> {
+    vec![b'x'; length.into()]
 }
 
 fn take(machine: &mut AnyMachine, now: Instant, input: Input<'_>) -> Result<Taken, ReceiveError> {
@@ -360,7 +479,10 @@ fn take(machine: &mut AnyMachine, now: Instant, input: Input<'_>) -> Result<Take
                 (ticket, bytes)
             });
         }
-        Some(Event::MessageEnds { acknowledgement, .. }) => taken.token = acknowledgement,
+        Some(Event::MessageBegins { .. } | Event::Skipped { .. }) => taken.in_parts = Some(true),
+        Some(Event::MessageEnds { acknowledgement, .. }) => {
+            (taken.token, taken.in_parts) = (acknowledgement, Some(false));
+        }
         Some(
             Event::Published { packet_identifier, .. }
             | Event::Subscribed { packet_identifier, .. }
