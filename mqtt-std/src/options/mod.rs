@@ -269,7 +269,8 @@ impl Options {
     }
 
     /// Sets how many bytes of messages at QoS 1 and 2 may wait for their outcome; default: 256 MiB. What happens
-    /// beyond that: [`overflow`](Self::overflow).
+    /// beyond that: [`overflow`](Self::overflow). As many bytes of received messages may wait unacknowledged for full streams, and with
+    /// a [store](Self::store) at QoS 2 for that; beyond that nothing is read.
     #[must_use]
     pub const fn storage(mut self, bytes: usize) -> Self {
         self.storage = bytes;

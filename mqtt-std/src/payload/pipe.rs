@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use mqtt_core::ReasonCode;
 use tokio::io::ReadBuf;
 
@@ -136,7 +136,7 @@ impl Pipe {
             return;
         }
         inner.bytes = inner.bytes.saturating_add(piece.len());
-        inner.pieces.push_back(piece.clone());
+        append(&mut inner.pieces, piece);
         later.wakers.extend(inner.reader.take());
     }
 
@@ -172,6 +172,21 @@ impl Pipe {
         later.wakers.extend(inner.reader.take());
     }
 }
+
+/// Puts small pieces together: each takes memory of its own, however little is in it.
+fn append(pieces: &mut VecDeque<Bytes>, piece: &Bytes) {
+    let together = |last: &&mut Bytes| piece.len() < SMALL && last.len() < SMALL;
+    let Some(last) = pieces.back_mut().filter(together) else {
+        pieces.push_back(piece.clone());
+        return;
+    };
+    let mut joined = core::mem::take(last).try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+    joined.extend_from_slice(piece);
+    *last = joined.freeze();
+}
+
+/// Smaller pieces are put together.
+const SMALL: usize = 1024;
 
 impl ReadEnd {
     /// Bytes of the whole payload.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mqtt_core::{Instant, QoS, ReasonCode};
 
-use super::State;
+use super::{Durable, State};
 use crate::delivery::{Offer, Pushed, Queue, Ticket};
 use crate::message::Message;
 use crate::payload::Inbound;
@@ -79,10 +79,11 @@ impl State {
         }
     }
 
-    /// Tells whether a full stream, or a slow reader, holds up what arrives. Until CONNACK it does not: that is not to wait for a reader.
+    /// Tells whether a full stream, a slow reader, or a slow store holds up what arrives. Until CONNACK it does not: that is not to wait for a reader.
     pub(crate) fn is_held_up(&self) -> bool {
         let held = |inbound: &Inbound| inbound.held_until().is_some();
-        (self.stalled.is_some() || self.inbound.as_ref().is_some_and(held)) && self.machine.is_connected()
+        let behind = self.durable.as_ref().is_some_and(Durable::is_behind);
+        (behind || self.stalled.is_some() || self.inbound.as_ref().is_some_and(held)) && self.machine.is_connected()
     }
 
     /// Acknowledges what all streams have taken, and what waits for none any longer.

@@ -27,6 +27,9 @@ pub(crate) struct Durable {
     written: u64,
     /// Messages at QoS 2 whose records are on their way, by number: until then their delivery numbers may come again.
     arrived: VecDeque<(u64, Message, Acknowledgement)>,
+    /// Bytes of these messages, and beyond how many nothing more is read: a store is slower than a network, or does not work.
+    arrived_bytes: usize,
+    maximum_bytes: usize,
     /// Publishes whose records are on their way, by number.
     accepting: VecDeque<(u64, oneshot::Sender<Recorded>)>,
     /// Publishes of a program before that have no outcome yet: nobody waits for theirs.
@@ -76,6 +79,8 @@ impl Shared {
             latest: 0,
             written: 0,
             arrived: VecDeque::new(),
+            arrived_bytes: 0,
+            maximum_bytes: options.storage,
             accepting: VecDeque::new(),
             publishes: back.publishes,
             restored,
@@ -112,6 +117,7 @@ impl Shared {
                 tracing::warn!(error = %failed.error, "the store does not take a message");
                 let number = failed.ticket.number();
                 durable.arrived.retain(|(other, ..)| *other != number);
+                durable.arrived_bytes = durable.arrived.iter().map(|(_, message, _)| message.len()).sum();
                 if let Some(at) = durable.accepting.iter().position(|(other, _)| *other == number) {
                     later
                         .recorded
@@ -177,6 +183,7 @@ impl State {
                 return;
             }
             let Some((_, message, token)) = durable.arrived.pop_front() else { return };
+            durable.arrived_bytes = durable.arrived_bytes.saturating_sub(message.len());
             let ticket = self.tickets.give_durable(token, message.len());
             let renewed = self.machine.subscriptions.is_renewed();
             let queues = match TopicName::new(message.topic()) {
@@ -207,6 +214,7 @@ impl State {
         let Self { durable: Some(durable), later, .. } = self else { return false };
         durable.journal.close();
         durable.arrived.clear();
+        durable.arrived_bytes = 0;
         // What is in the store by now is not known.
         later.recorded.extend(durable.accepting.drain(..).map(|(_, sender)| (sender, None)));
         true
@@ -226,11 +234,17 @@ impl Durable {
         match self.journal.push(ticket, &record) {
             Ok(()) => {
                 let message = Message::new(message).with_delivery(token.delivery_number(), false);
+                self.arrived_bytes = self.arrived_bytes.saturating_add(message.len());
                 self.arrived.push_back((ticket.number(), message, token));
             }
             // It was decoded from the same fields.
             Err(error) => tracing::error!(%error, "a record cannot be encoded"),
         }
+    }
+
+    /// Tells whether as many bytes wait for the store as may.
+    pub(crate) const fn is_behind(&self) -> bool {
+        self.arrived_bytes > self.maximum_bytes
     }
 
     /// A message at QoS 2 was read by the application as it arrived: that it has it is all there is to record.

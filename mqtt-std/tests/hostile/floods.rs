@@ -1,8 +1,10 @@
 //! More than was asked for: what the client keeps of it is bounded, whoever reads or does not.
 
 use core::time::Duration;
+use std::sync::mpsc;
 
 use mqtt_core::Property;
+use mqtt_std::store::{Batch, Loaded, Record, Store, StoreError};
 use mqtt_std::{Cause, QoS};
 
 use super::support::*;
@@ -88,6 +90,69 @@ fn a_kept_session_waits_for_its_streams_within_its_bytes() {
         flood(&mut wire, 500, |number| publish(V5, 1, "early", number as u16 + 1, &properties, &[])).await;
     });
     assert!(peak < 7 * MIB, "{peak} bytes");
+}
+
+#[test]
+fn every_identifier_may_be_in_use_at_once() {
+    for version in BOTH {
+        for qos in [1, 2] {
+            let peak = peak(async || {
+                let lair = Lair::new(version);
+                let (client, mut wire) = lair.connect(lair.options(), &[]).await;
+                let (_stream, ()) = tokio::join!(client.subscribe("t", QoS::ExactlyOnce), wire.grant());
+                flood(&mut wire, 65_535, |number| publish(version, qos, "t", number as u16 + 1, &[], &[])).await;
+            });
+            assert!(peak < 9 * MIB, "{version:?} at QoS {qos}: {peak} bytes");
+        }
+    }
+}
+
+/// A store on a disk that takes nothing as long as somebody holds the other end.
+struct Stuck(mpsc::Receiver<()>);
+
+impl Store for Stuck {
+    fn load(&mut self, _: &mut dyn FnMut(&Record<'_>)) -> Result<Loaded, StoreError> {
+        Ok(Loaded::default())
+    }
+
+    fn claim(&mut self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn append(&mut self, _: &Batch) -> Result<(), StoreError> {
+        let _ = self.0.recv();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_waits_for_a_store_is_bounded_by_its_bytes_and_goes_on_with_it() {
+    let payload = vec![7; 100_000];
+    for version in BOTH {
+        let message = |number: u32| publish(version, 2, "t", number as u16 + 1, &[], &payload);
+        let mut sent = 0;
+        let peak = peak(async || {
+            let lair = Lair::new(version);
+            let (stuck, store) = mpsc::channel();
+            let options = lair.options().keep_alive(0).store(Stuck(store)).storage(2 << 20);
+            let (client, mut wire) = lair.connect(options, &[]).await;
+            let (stream, ()) = tokio::join!(client.subscribe("t", QoS::ExactlyOnce), wire.grant());
+            let mut stream = stream.unwrap();
+            sent = flood(&mut wire, 500, message).await;
+            drop(stuck);
+            // The last of them was cut; what is before it comes, in its order.
+            for _ in 0..sent {
+                assert_eq!(stream.next().await.unwrap().payload_len(), payload.len());
+            }
+        });
+        assert!((20..40).contains(&sent), "{version:?}: {sent} messages");
+        // The messages and their records; the buffer of those grows to twice its size.
+        assert!(peak < 14 * MIB, "{version:?}: {peak} bytes");
+    }
 }
 
 #[test]
@@ -228,4 +293,27 @@ fn a_broker_may_allow_nothing() {
         });
         assert!(peak < MIB, "{property:?}: {peak} bytes");
     }
+}
+
+#[test]
+fn a_streamed_payload_in_the_smallest_pieces_takes_its_window() {
+    let peak = peak(async || {
+        let lair = Lair::new(V5);
+        let options = lair.options().maximum_packet_size(1_000).streaming();
+        let (client, mut wire) = lair.connect(options, &[]).await;
+        let (stream, ()) = tokio::join!(client.subscribe("t", QoS::AtMostOnce).streamed(), wire.grant());
+        let mut stream = stream.unwrap();
+        let head = [&[0x30][..], &length(16_000_000), &[0, 1, b't', 0]].concat();
+        assert!(wire.write(&head).await);
+        let drip = async {
+            for _ in 0..50_000 {
+                assert!(wire.write(b"x").await);
+                tokio::task::yield_now().await;
+            }
+        };
+        let (message, ()) = tokio::join!(stream.next(), drip);
+        assert!(message.unwrap().is_streamed());
+    });
+    // 32 bytes each would be more.
+    assert!(peak < 800 * KIB, "{peak} bytes");
 }
