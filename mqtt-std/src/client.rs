@@ -279,7 +279,7 @@ impl Client {
     /// The Client Identifier, perhaps the one that the broker assigned, and the Response Information that it gave.
     pub(crate) fn identity(&self) -> (String, Option<String>) {
         let state = self.shared.lock();
-        let identifier = state.machine.session.storage().client_identifier().to_owned();
+        let identifier = state.machine.session().storage().client_identifier().to_owned();
         (identifier, state.response_information.as_deref().map(str::to_owned))
     }
 
@@ -289,7 +289,7 @@ impl Client {
 
     /// Whether messages have properties, on this connection or as far as is known.
     pub(crate) fn speaks_v5(&self) -> bool {
-        self.shared.lock().machine.connection.version().is_v5()
+        self.shared.lock().machine.connection().version().is_v5()
     }
 
     pub(crate) const fn stream_options(&self) -> StreamOptions {

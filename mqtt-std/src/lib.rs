@@ -86,6 +86,8 @@
 //!
 //! `redb`: durable sessions in an embedded database, beside those in a log file.
 //!
+//! `tape`: what went into the machine, in a file, to be replayed.
+//!
 //! `testkit`: links in memory, a broker in the process, a scripted one; for tests and demonstrations.
 
 mod answer;
@@ -95,8 +97,11 @@ mod client;
 mod contain;
 mod deadline;
 mod delivery;
+#[cfg(any(feature = "tape", feature = "testkit"))]
+mod describe;
 mod driver;
 mod error;
+mod machine;
 mod message;
 #[cfg(feature = "metrics")]
 pub mod metrics;
@@ -116,6 +121,8 @@ mod storage;
 pub mod store;
 mod subscribe;
 mod subscription;
+#[cfg(feature = "tape")]
+pub mod tape;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod transport;

@@ -16,6 +16,7 @@ mod load;
 #[cfg(unix)]
 mod logins;
 mod metrics;
+mod replay;
 #[cfg(feature = "tls")]
 mod secure;
 mod service;

@@ -29,7 +29,7 @@ impl Hand {
         let token = ticket.acknowledgement().ok_or(Stale)?;
         self.shared.command(|state, _| {
             // What is in a store waits as long as it takes.
-            let good = state.machine.session.awaits(token) || ticket.is_durable() && !state.closed;
+            let good = state.machine.session().awaits(token) || ticket.is_durable() && !state.closed;
             drop(ticket);
             if good {
                 return Ok(());

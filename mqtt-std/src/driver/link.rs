@@ -240,10 +240,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         state.acknowledge_taken(now);
         state.resolve_outcomes();
         state.send_unsubscribe();
-        let refused = state.machine.connection.refused_renewals();
+        let refused = state.machine.connection().refused_renewals();
         state.fill_outbox(now);
         state.statistics.filled();
-        if state.machine.connection.refused_renewals() != refused {
+        if state.machine.connection().refused_renewals() != refused {
             state.end_refused();
         }
         // What could not be sent has its outcome by now, and may be asked for in another way.
@@ -275,7 +275,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 Ok(Some(found)) => found,
                 Ok(None) => break,
                 Err(error) => {
-                    state.machine.connection.fail_framing(error);
+                    state.machine.fail_framing(error);
                     break;
                 }
             };
@@ -306,7 +306,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 ..
             } = state;
             let response_information = &mut state.response_information;
-            let renewed = machine.subscriptions.is_renewed();
+            let renewed = machine.subscriptions().is_renewed();
             match machine.receive(now, input) {
                 Ok(Some(Event::Message(message))) if message.record_ticket.is_some() => {
                     statistics.received(message.qos, message.payload.len() as u64);
@@ -386,9 +386,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                         _ => None,
                     });
                     self.announce = Some(Greeting::new(connected.session_present, connected.properties).into());
-                    let identifiers = machine.connection.version().is_v5()
-                        && machine.connection.limits().subscription_identifier_available;
-                    machine.subscriptions.set_identifiers_available(identifiers);
+                    let identifiers = machine.connection().version().is_v5()
+                        && machine.connection().limits().subscription_identifier_available;
+                    machine.set_identifiers_available(identifiers);
                 }
                 Ok(Some(Event::Refused(connack))) => {
                     self.explanation = Some(Explanation::new(connack.reason_code, connack.properties).into());
@@ -421,7 +421,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 
     fn check_end(&mut self, state: &mut State) -> Option<End> {
-        let open = !self.disconnecting && state.machine.connection.failure().is_none();
+        let open = !self.disconnecting && state.machine.connection().failure().is_none();
         let due = |deadline| state.is_drained() || tokio::time::Instant::now() >= deadline;
         if open && state.outbox.takes_last() && state.shutdown.is_some_and(due) {
             self.disconnecting = true;
@@ -436,7 +436,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if let Some(cause) = self.ending.take() {
             return Some(End::Failed(cause));
         }
-        match state.machine.connection.failure() {
+        match state.machine.connection().failure() {
             _ if self.disconnecting => Some(End::Shutdown),
             Some(error) => Some(End::Failed(Cause::Connection(error))),
             None => Some(End::Failed(Cause::ConnectionLost)),
@@ -447,7 +447,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     fn give_up(&mut self) -> Option<End> {
         let (failure, shutdown) = {
             let state = self.shared.lock();
-            (state.machine.connection.failure(), state.shutdown)
+            (state.machine.connection().failure(), state.shutdown)
         };
         let now = tokio::time::Instant::now();
         if shutdown.is_some_and(|deadline| now >= deadline) {

@@ -166,7 +166,7 @@ impl Driver {
         let ended = link.run().await;
         drop(link);
         let mut state = self.shared.lock();
-        self.owed = state.machine.session.outgoing_len() > 0;
+        self.owed = state.machine.session().outgoing_len() > 0;
         state.count_input();
         state.statistics.disconnected(ended.stood.is_some() && matches!(ended.end, End::Failed(_)));
         state.machine.transport_lost();

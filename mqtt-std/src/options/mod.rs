@@ -86,6 +86,8 @@ pub struct Options {
     pub(crate) farewell: Farewell,
     pub(crate) streaming: bool,
     pub(crate) sources: Option<Finder>,
+    #[cfg(feature = "tape")]
+    pub(crate) tape: Option<crate::tape::Tape>,
 }
 
 impl Options {
@@ -137,6 +139,8 @@ impl Options {
             farewell: Farewell::default(),
             streaming: false,
             sources: None,
+            #[cfg(feature = "tape")]
+            tape: None,
         }
     }
 

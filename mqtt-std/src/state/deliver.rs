@@ -29,7 +29,7 @@ impl State {
         // At QoS 0 only as long as the reader may wait for an acknowledgement that is behind this message, or for a broker that
         // takes nothing as long as nobody reads.
         let answer_due = stalled.message.qos() != QoS::AtMostOnce
-            || self.machine.session.outgoing_len() > 0
+            || self.machine.session().outgoing_len() > 0
             || !self.waiting.is_empty();
         if answer_due && stalled.ticket.is_none() {
             stalled.ticket = Some(self.tickets.give(None, stalled.message.len()));
@@ -105,7 +105,7 @@ impl State {
             return;
         }
         for token in self.tickets.take_withheld() {
-            if self.machine.session.awaits(token) {
+            if self.machine.session().awaits(token) {
                 self.statistics.withheld = self.statistics.withheld.saturating_add(1);
                 self.later.withheld = self.later.withheld.saturating_add(1);
             }

@@ -66,7 +66,7 @@ impl Shared {
             }
         };
         options.client_identifier = identifier.to_owned();
-        state.machine.session.set_durable(true);
+        state.machine.set_durable(true);
         let restored = back.restored(&loaded);
         let shared = Arc::clone(self);
         let journal = Journal::start(store, move |written| shared.recorded(written)).map_err(StoreError::from)?;
@@ -185,7 +185,7 @@ impl State {
             let Some((_, message, token)) = durable.arrived.pop_front() else { return };
             durable.arrived_bytes = durable.arrived_bytes.saturating_sub(message.len());
             let ticket = self.tickets.give_durable(token, message.len());
-            let renewed = self.machine.subscriptions.is_renewed();
+            let renewed = self.machine.subscriptions().is_renewed();
             let queues = match TopicName::new(message.topic()) {
                 Ok(topic) => self.routes.matching(topic, message.subscription_identifiers().filter(|_| renewed)),
                 Err(_) => Some(&[][..]),
@@ -209,7 +209,7 @@ impl State {
     pub(super) fn close_store(&mut self, now: Instant) -> bool {
         if self.durable.is_some() {
             self.acknowledge_taken(now);
-            self.machine.session.set_durable(false);
+            self.machine.set_durable(false);
         }
         let Self { durable: Some(durable), later, .. } = self else { return false };
         durable.journal.close();

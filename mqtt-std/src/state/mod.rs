@@ -26,17 +26,17 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mqtt_core::{Command, Instant, Machine, Outcome, PacketIdentifier, Suspicion, UsageError};
+use mqtt_core::{Command, Instant, Outcome, PacketIdentifier, UsageError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::contain::contain;
 use crate::delivery::{Early, Routes, Tickets};
 use crate::driver::Outbox;
 use crate::error::Error;
+use crate::machine::Machine;
 use crate::options::{Farewell, Options, Overflow};
 use crate::payload::{Inbound, Sources};
 use crate::statistics::Counters;
-use crate::storage::{HeapAliases, HeapStorage, HeapSubscriptions};
 use replies::Replies;
 use waiting::Waiting;
 
@@ -114,7 +114,7 @@ impl Clock {
 }
 
 pub(crate) struct State {
-    pub(crate) machine: Machine<HeapStorage, HeapAliases, HeapSubscriptions>,
+    pub(crate) machine: Machine,
     pub(crate) outbox: Outbox,
     /// Messages at QoS 0 that wait for a connection, or behind a large payload.
     waiting: Waiting,
@@ -144,8 +144,6 @@ pub(crate) struct State {
     pub(crate) statistics: Counters,
     /// The basis for Response Topics that the broker gave, of the latest connection.
     pub(crate) response_information: Option<Box<str>>,
-    /// Which exchange ends all connections.
-    pub(crate) suspicion: Suspicion,
     /// Who waits for a re-authentication.
     pub(crate) reauthentications: Vec<Reauthentication>,
     driver: Option<Waker>,
@@ -169,11 +167,9 @@ impl core::fmt::Debug for Shared {
 
 impl Shared {
     pub(crate) fn new(options: &Options) -> Arc<Self> {
-        let storage = HeapStorage::new(options.in_flight, options.storage);
-        let mut machine =
-            Machine::with(storage, HeapAliases::new(options.topic_aliases, 32), HeapSubscriptions::default());
+        let mut machine = Machine::of(options);
         if options.expect_session {
-            machine.session.expect_session_present();
+            machine.expect_session_present();
         }
         let state = State {
             machine,
@@ -196,7 +192,6 @@ impl Shared {
             expiry_check: None,
             statistics: Counters::default(),
             response_information: None,
-            suspicion: Suspicion::new(options.suspicion()),
             reauthentications: Vec::new(),
             driver: None,
             later: Later::default(),
@@ -301,7 +296,7 @@ impl Shared {
         state.undelivered_at_end = state.undelivered();
         // What is in a store goes on with the next client.
         if !state.close_store(now) {
-            state.machine.session.end();
+            state.machine.end_session();
             state.resolve_outcomes();
         }
         let sources = state.sources.take();
@@ -317,6 +312,7 @@ impl Shared {
         let keep = state.keep_session;
         let State { routes, later, .. } = &mut *state;
         routes.close(keep, later);
+        state.machine.end_notes();
         drop(state);
         self.room_was_made();
         let _ = contain(|| self.ended.notify_waiters());
@@ -345,13 +341,13 @@ impl State {
             return;
         }
         self.machine.expire(now);
-        let waiting = self.machine.session.outgoing_len() > 0;
+        let waiting = self.machine.session().outgoing_len() > 0;
         self.expiry_check = waiting.then(|| now.plus_millis(EXPIRY_CHECK));
     }
 
     /// Tells whether it is a lack of room that outcomes mend.
     fn passes(&self, error: UsageError) -> bool {
-        let session = &self.machine.session;
+        let session = self.machine.session();
         session.outgoing_len() > 0
             && match error {
                 UsageError::InFlightFull => true,
@@ -392,7 +388,7 @@ impl State {
 
     /// What takes room that others may wait for: exchanges, bytes, places in the queue, the outbox.
     pub(crate) fn load(&self) -> Load {
-        let session = &self.machine.session;
+        let session = self.machine.session();
         let (exchanges, bytes) = (session.outgoing_len(), session.storage().used());
         Load { exchanges, bytes, queued: self.waiting.len(), outbox_is_full: !self.outbox.has_room() }
     }
@@ -405,7 +401,7 @@ impl State {
 
     /// Tells whether everything was sent and answered.
     pub(crate) fn is_drained(&self) -> bool {
-        self.machine.session.outgoing_len() == 0 && self.waiting.is_empty() && self.outbox.is_empty()
+        self.machine.session().outgoing_len() == 0 && self.waiting.is_empty() && self.outbox.is_empty()
     }
 }
 

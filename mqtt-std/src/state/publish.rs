@@ -91,7 +91,7 @@ impl State {
                 self.statistics.overflowed += 1;
                 return Ok(Some(Some(Accepted::Dropped)));
             }
-            Overflow::DropOldest => self.machine.session.next_unsent(),
+            Overflow::DropOldest => self.machine.session().next_unsent(),
             Overflow::LatestPerTopic => self.latest_unsent(topic),
         };
         let dropped = unsent.is_some_and(|id| self.take_back(Unsent::Exchange(id), Outcome::NotSent));
@@ -106,7 +106,7 @@ impl State {
     /// The publish of this topic that waits.
     fn latest_unsent(&self, topic: &str) -> Option<PacketIdentifier> {
         let id = *self.latest.get(topic)?;
-        self.machine.session.unsent_topic(id).filter(|unsent| unsent.as_str() == topic).map(|_| id)
+        self.machine.session().unsent_topic(id).filter(|unsent| unsent.as_str() == topic).map(|_| id)
     }
 
     /// It takes the place of the publish of its topic that waits.
@@ -120,7 +120,7 @@ impl State {
         }
         self.latest.insert(topic.into(), id);
         // Those that are over are forgotten when they are the most.
-        let session = &self.machine.session;
+        let session = self.machine.session();
         if self.latest.len() > usize::from(session.outgoing_len()).saturating_mul(2).saturating_add(64) {
             self.latest.retain(|topic, id| session.unsent_topic(*id).is_some_and(|unsent| *unsent.as_str() == **topic));
         }
@@ -135,7 +135,7 @@ impl State {
     ) -> Result<Option<Accepted>, Error> {
         if let Some(source) = &publication.source {
             source.length_for(request.qos)?;
-        } else if self.waiting.is_empty() && self.machine.is_connected() && !self.suspicion.is_one_at_a_time() {
+        } else if self.waiting.is_empty() && self.machine.is_connected() && !self.machine.is_one_at_a_time() {
             if publication.deadline.is_some_and(|deadline| clock.of(deadline) <= clock.now()) {
                 return Err(self.expired());
             }

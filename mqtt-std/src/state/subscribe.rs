@@ -28,13 +28,13 @@ impl State {
         }
         // The filter is one subscription at the broker: nobody's QoS is lowered.
         let raised: Vec<_> = request.filters.iter().map(|entry| self.raised(*entry)).collect();
-        let list = &mut self.machine.subscriptions;
+        let machine = &mut self.machine;
         let identifier = match request.subscription_identifier {
             Some(chosen) => {
-                list.choose_identifier(chosen);
+                machine.choose_identifier(chosen);
                 Some(chosen)
             }
-            None => list.next_identifier(),
+            None => machine.next_identifier(),
         };
         let with_identifier = SubscribeRequest { filters: &raised, subscription_identifier: identifier, ..*request };
         match self.machine.subscribe(&with_identifier) {
@@ -194,7 +194,7 @@ impl State {
 
     /// Ends the streams of subscriptions that this broker, which lost the session, did not renew.
     pub(crate) fn end_refused(&mut self) {
-        let list = &self.machine.subscriptions;
+        let list = self.machine.subscriptions();
         let refused: Vec<_> = (0..list.len())
             .filter_map(|index| match (list.renewal(index)?, list.get(index)?) {
                 (Renewal::Refused(reason), (subscription, _)) => {
@@ -207,7 +207,7 @@ impl State {
             tracing::warn!(%filter, %reason, "a subscription was not renewed");
             let others = self.routes.refuse(&filter, &mut self.later);
             if let Ok(filter) = TopicFilter::new(&filter) {
-                self.machine.subscriptions.remove(filter);
+                self.machine.remove_subscription(filter);
             }
             if !others.is_empty() {
                 self.unsubscribe(others);

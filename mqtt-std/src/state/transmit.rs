@@ -9,22 +9,22 @@ impl State {
     /// Puts what is to be sent into the outbox, as far as it takes.
     pub(crate) fn fill_outbox(&mut self, now: Instant) {
         while self.outbox.has_room() {
-            let (machine, suspicion) = (&mut self.machine, &mut self.suspicion);
+            let machine = &mut self.machine;
             let transmit = self.outbox.encode(|out| {
-                let transmit = suspicion.poll_transmit(machine, now, out)?;
+                let transmit = machine.poll_transmit(now, out)?;
                 Ok((transmit, transmit.map_or(0, |transmit| transmit.head_len)))
             });
             match transmit {
                 Ok(Some(transmit)) => match transmit.payload {
                     TransmitPayload::Stored(id) => {
-                        self.outbox.set_payload(self.machine.session.storage().shared_payload(id));
+                        self.outbox.set_payload(self.machine.session().storage().shared_payload(id));
                     }
                     TransmitPayload::Source { packet_identifier, length, key } => {
                         self.begin_source(packet_identifier, length, key);
                     }
                     _ => {}
                 },
-                Ok(None) if self.machine.is_connected() && !self.suspicion.is_one_at_a_time() => {
+                Ok(None) if self.machine.is_connected() && !self.machine.is_one_at_a_time() => {
                     match self.waiting.pop_front() {
                         Some(queued) => self.send_queued(now, queued),
                         None => return,
@@ -41,11 +41,11 @@ impl State {
 
     /// The peer has ended the connection: was it for something that was sent?
     pub(crate) fn suspect_of_death(&mut self) {
-        let suspected = self.suspicion.is_one_at_a_time();
-        if self.suspicion.connection_died(&mut self.machine) {
+        let suspected = self.machine.is_one_at_a_time();
+        if self.machine.connection_died() {
             tracing::warn!("given up: each connection on which it was sent has died");
             self.end_refused();
-        } else if self.suspicion.is_one_at_a_time() && !suspected {
+        } else if self.machine.is_one_at_a_time() && !suspected {
             tracing::warn!("connections die with the same exchange unanswered: one at a time from here on");
         }
         self.resolve_outcomes();
@@ -74,7 +74,7 @@ impl State {
     }
 
     fn end_connection(&mut self, reason: ReasonCode, properties: &[Property<'_>]) {
-        let v5 = self.machine.connection.version().is_v5();
+        let v5 = self.machine.connection().version().is_v5();
         let properties = if v5 { properties } else { &[] };
         let machine = &mut self.machine;
         let mut write = |properties| self.outbox.encode(|out| Ok(((), machine.disconnect(reason, properties, out)?)));

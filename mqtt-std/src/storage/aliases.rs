@@ -1,5 +1,7 @@
 //! Topic Aliases on a host.
 
+use core::hash::{Hash, Hasher};
+
 use mqtt_core::Aliases;
 
 /// Aliases of the Server's as they come, up to a maximum; ours are few, so a search through them is short.
@@ -35,6 +37,15 @@ fn set<T: Clone>(entries: &mut Vec<T>, index: usize, empty: T, value: T) {
     }
     if let Some(entry) = entries.get_mut(index) {
         *entry = value;
+    }
+}
+
+impl Hash for HeapAliases {
+    /// Of topics how long they are.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.incoming.iter().for_each(|topic| topic.len().hash(state));
+        self.outgoing.iter().for_each(|(topic, used)| (topic.len(), used).hash(state));
+        (self.incoming_maximum, self.outgoing_maximum, self.uses).hash(state);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which slots of a table are free, found in constant time.
 
 /// Two levels of bits, set where something is free: one a slot, and one for each 64 slots.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) struct FreeSlots {
     slots: Vec<u64>,
     groups: Vec<u64>,

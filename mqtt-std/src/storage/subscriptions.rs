@@ -1,5 +1,6 @@
 //! The subscriptions to renew, on a host.
 
+use core::hash::{Hash, Hasher};
 use std::collections::{HashMap, HashSet};
 
 use mqtt_core::{Renewal, Subscription, SubscriptionList, SubscriptionOptions, TopicFilter};
@@ -71,6 +72,17 @@ struct Entry {
     options: SubscriptionOptions,
     subscription_identifier: Option<u32>,
     renewal: Renewal,
+}
+
+impl Hash for HeapSubscriptions {
+    /// Of filters how long they are.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for Entry { filter, options, subscription_identifier, renewal } in &self.entries {
+            (filter.len(), options, subscription_identifier, renewal).hash(state);
+        }
+        let Identifiers { available, last, chosen } = &self.identifiers;
+        (self.lost, available, last, chosen.len()).hash(state);
+    }
 }
 
 impl SubscriptionList for HeapSubscriptions {

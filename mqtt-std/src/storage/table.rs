@@ -6,7 +6,7 @@ use mqtt_core::{PacketIdentifier, Table};
 /// The slot of an identifier is the identifier modulo the number of slots, a power of two. Where two identifiers meet, the table
 /// doubles; at 65,536 slots none do. Identifiers of our own are chosen so that their slot is free, so the table grows only
 /// with the number of exchanges.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(crate) struct HeapTable<T> {
     slots: Vec<Option<(PacketIdentifier, T)>>,
     free: FreeSlots,

@@ -102,7 +102,7 @@ pub struct Restored {
 }
 
 /// Files that are made have messages in them, which are nobody else's.
-fn for_the_owner() -> OpenOptions {
+pub(crate) fn for_the_owner() -> OpenOptions {
     #[allow(unused_mut)] // only Unix has modes
     let mut options = OpenOptions::new();
     #[cfg(unix)]

@@ -14,8 +14,8 @@ use mqtt_core::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::describe::describe;
 use super::{Expect, Failure};
+use crate::describe::describe;
 use crate::testkit::LinkEnd;
 
 /// One connection of a client with a [`Peer`](super::Peer): the test receives what the client sends, and answers.

@@ -3,13 +3,11 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `conversation` | one connection: packets sent, packets received |
-//! | `describe` | a packet as a line |
 //! | `expect` | what a packet has to be |
 //! | `failure` | what came instead |
 //! | `script` | a whole conversation, step by step |
 
 mod conversation;
-mod describe;
 mod expect;
 mod failure;
 mod script;

@@ -10,7 +10,7 @@ use mqtt_core::{Packet, Properties, ReasonCode, ReasonCodes};
 /// CONNECT 4 client clean     SUBSCRIBE #1 a/+ q1, b q2     UNSUBSCRIBE #2 a/+, b
 /// PUBLISH q1 #7 dup t "x"    PUBACK #7                     DISCONNECT 00
 /// ```
-pub(super) fn describe(packet: &Packet<'_>) -> String {
+pub(crate) fn describe(packet: &Packet<'_>) -> String {
     let mut line = packet.packet_type().to_string();
     // Writing to a string cannot fail.
     let _ = describe_rest(&mut line, packet);

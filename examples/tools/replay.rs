@@ -1,0 +1,78 @@
+//! Does again what a tape of `mqtt-std` says, and compares bit for bit.
+//!
+//! ```text
+//! cargo run --bin mqtt-replay -- failure.tape
+//! cargo run --bin mqtt-replay -- --show failure.tape
+//! ```
+//!
+//! With `--show` the conversation: the seconds of the client's life, then `->` what it sent, `<-` what came, `**` what else happened. The
+//! exit status is 0 if everything happens as it did, and 1 otherwise; the first entry that differs is told.
+
+use std::io::{BufWriter, Write as _};
+use std::process::ExitCode;
+
+use mqtt_examples::{Arguments, Result, printable};
+use mqtt_std::tape::{Stop, replay_and_show};
+
+fn main() -> ExitCode {
+    match replayed() {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn replayed() -> Result<ExitCode> {
+    let mut arguments = Arguments::new("mqtt-replay [--show] FILE...");
+    let mut show = false;
+    while let Some(option) = arguments.option()? {
+        match option.as_str() {
+            "show" => show = true,
+            _ => return Err(arguments.unknown(&option)),
+        }
+    }
+    let mut files = vec![arguments.word()?];
+    files.extend(arguments.words());
+
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut status = ExitCode::SUCCESS;
+    for file in files {
+        let bytes = std::fs::read(&file).map_err(|error| format!("{file}: {error}"))?;
+        // Who has seen enough closes the pipe.
+        let mut written = Ok(());
+        let replayed = replay_and_show(&bytes, &mut |line| {
+            if show && written.is_ok() {
+                // It may have what a broker said in it.
+                written = writeln!(out, "{}", printable(&line.to_string()));
+            }
+        });
+        match replayed {
+            Ok(replayed) => {
+                let end = match replayed.end {
+                    Some(Stop::None) => "to its end".to_owned(),
+                    Some(stop) => format!("until it stops: {stop}"),
+                    None => "until it breaks off".to_owned(),
+                };
+                let (calls, states) = (replayed.calls, replayed.states);
+                written = written.and(writeln!(out, "{file}: the same, {end}: {calls} calls, {states} states"));
+            }
+            Err(error) => {
+                status = ExitCode::FAILURE;
+                out.flush()?;
+                for line in format!("{file}: {error}").lines() {
+                    eprintln!("{}", printable(line));
+                }
+            }
+        }
+        match written {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
+            written => written?,
+        }
+    }
+    match out.flush() {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(status),
+    }
+}

@@ -1,0 +1,103 @@
+//! Brokers that do what none should, and conversations that break off.
+
+use core::time::Duration;
+
+use mqtt_core::PacketType;
+use mqtt_std::testkit::{Expect, Network, Script};
+use mqtt_std::{Backoff, Client, Options, ProtocolVersion, QoS, Status};
+use tokio::time::timeout;
+
+use super::film::Film;
+use super::support::{BOTH, PATIENCE, next, status};
+
+fn options(network: &Network, version: ProtocolVersion, film: &Film) -> Options {
+    Options::new("memory", 1883)
+        .connector(network.clone())
+        .client_identifier("client")
+        .version(version)
+        .backoff(Backoff::new().minimum(1).maximum(10))
+        .tape(&film.tape)
+}
+
+/// Of virtual time, in which the client is patient.
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// What a broker says behind CONNACK that no broker should.
+const WRONG: [&[u8]; 9] = [
+    &[0x00, 0],                         // no packet has this type
+    &[0xD0, 0xFF, 0xFF, 0xFF, 0xFF, 1], // a Remaining Length of five bytes
+    &[0x30, 3, 0, 5, b'a'],             // a topic that is longer than its packet
+    &[0x36, 5, 0, 1, b't', 0, 1],       // QoS 3
+    &[0x32, 6, 0, 1, b't', 0, 0, 0],    // Packet Identifier 0
+    &[0x30, 5, 0, 3, b'a', 0xFF, 0xFE], // no UTF-8
+    &[0x40, 2, 0, 0],                   // PUBACK of nothing
+    &[0x90, 4, 0, 9, 0, 0],             // SUBACK that nobody waits for
+    &[0x20, 3, 0, 0, 0],                // CONNACK again
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_says_what_none_should() {
+    for &version in BOTH {
+        let (film, network) = (Film::new(), Network::new());
+        let mut script = Script::new(version);
+        for wrong in WRONG {
+            script = script.expect(Expect::connect()).connack(false).send_bytes(wrong);
+            if version.is_v5() {
+                script = script.expect(Expect::packet(PacketType::Disconnect));
+            }
+            script = script.expect_end();
+        }
+        let playing = script.expect(Expect::connect()).connack(false).start(&network);
+        let client = Client::connect_retrying(options(&network, version, &film)).unwrap();
+        let mut conversation = timeout(LONG, playing.and_then()).await.unwrap().unwrap().unwrap();
+        let receipt = client.publish("t", "after all").qos(QoS::AtLeastOnce).send().await.unwrap();
+        conversation.expect(&Expect::publish("t")).await.unwrap();
+        conversation.answer().await.unwrap();
+        receipt.await.unwrap();
+        client.shutdown(PATIENCE).await.unwrap();
+        film.keep(&format!("kit-broken-{}", version.level())).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_that_breaks_off_at_each_packet() {
+    for &version in BOTH {
+        let (film, network) = (Film::new(), Network::new());
+        let script = Script::new(version)
+            .expect(Expect::connect())
+            .answer()
+            .expect(Expect::subscribe("a"))
+            .answer()
+            .expect(Expect::publish("c").dup(false))
+            .close()
+            .expect(Expect::connect().clean_start(false))
+            .connack(true)
+            .expect(Expect::publish("c").dup(true))
+            .answer()
+            .expect(Expect::pubrel())
+            .reset()
+            .expect(Expect::connect())
+            .connack(true)
+            .expect(Expect::pubrel())
+            .publish("a", QoS::ExactlyOnce, "x")
+            .expect(Expect::packet(PacketType::Pubrec))
+            .close()
+            // Now the session is lost.
+            .expect(Expect::connect())
+            .connack(false)
+            .expect(Expect::subscribe("a"))
+            .answer();
+        let playing = script.start(&network);
+        let options = options(&network, version, &film).keep_session().clean_start(mqtt_std::CleanStart::First);
+        let client = Client::connect_retrying(options).unwrap();
+        let mut stream = client.subscribe("a", QoS::ExactlyOnce).await.unwrap();
+        let receipt = client.publish("c", "b").qos(QoS::ExactlyOnce).send().await.unwrap();
+        let conversation = timeout(LONG, playing.and_then()).await.unwrap().unwrap();
+        assert_eq!(next(&mut stream).await.payload(), b"x");
+        assert!(receipt.await.is_err(), "its outcome is unknown");
+        drop(conversation);
+        status(&client, |status| matches!(status, Status::Waiting { .. } | Status::Connecting { .. })).await;
+        let _ = client.shutdown(Duration::ZERO).await;
+        film.keep(&format!("kit-cuts-{}", version.level())).await;
+    }
+}
