@@ -17,5 +17,7 @@ mod seeds;
 mod support;
 mod text;
 mod topics;
+mod values;
 mod within;
+mod worded;
 mod written;

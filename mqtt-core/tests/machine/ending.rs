@@ -1,8 +1,7 @@
 //! How a connection ends: by us, by the Server, by an error.
 
 use mqtt_core::{
-    AckKind, ConnectionError, DecodeError, EncodeError, Property, PropertyIdentifier, ProtocolError, ProtocolVersion,
-    QoS, ReasonCode, ReceiveError, UsageError,
+    AckKind, ConnectionError, EncodeError, Property, PropertyIdentifier, ProtocolVersion, ReasonCode, UsageError,
 };
 
 use crate::support::{Pair, any_version, options};
@@ -178,37 +177,6 @@ fn a_buffer_too_small_changes_nothing() {
             assert!(transmit.head_len <= needed);
             sent += 1;
         }
-    }
-}
-
-#[test]
-fn every_error_is_worded() {
-    let protocol =
-        [ProtocolError::ReceiveMaximumExceeded, ProtocolError::Unrequested(PropertyIdentifier::ReasonString)];
-    let usage = [
-        UsageError::NotConnected,
-        UsageError::ConnectionClosed(ConnectionError::Closed),
-        UsageError::QoSNotSupported { maximum: QoS::AtMostOnce },
-        UsageError::PacketTooLarge { needed: 2, maximum: 1 },
-        UsageError::TopicAliasNotSupported { maximum: 1 },
-        UsageError::ReceiveMaximum { capacity: 1 },
-    ];
-    let connection = [
-        ConnectionError::Decode(DecodeError::UnexpectedEnd),
-        ConnectionError::ConnackTimeout,
-        ConnectionError::PingrespTimeout,
-        ConnectionError::Refused(ReasonCode::BANNED),
-        ConnectionError::Disconnected(ReasonCode::SERVER_BUSY),
-        ConnectionError::Closed,
-        ConnectionError::SourceFailed,
-        ConnectionError::MaximumPacketSizeTooSmall,
-    ];
-    let mut texts: Vec<_> = connection.iter().map(ToString::to_string).collect();
-    texts.extend(protocol.iter().map(ToString::to_string));
-    texts.extend(usage.iter().map(ToString::to_string));
-    texts.push(ReceiveError::NotReady.to_string());
-    for text in texts {
-        assert!(text.contains(' ') && !text.ends_with('.') && !text.starts_with(char::is_uppercase), "{text}");
     }
 }
 

@@ -136,6 +136,19 @@ fn without_pingresp_the_link_is_dead_in_time() {
     }
 }
 
+#[test]
+fn how_long_a_pingresp_is_waited_for_can_be_chosen() {
+    for version in any_version() {
+        let mut pair = Pair::connected_as(&options(version).keep_alive(30).pingresp_timeout(2_500));
+        pair.next_deadline();
+        assert_eq!(pair.sent(), ["PINGREQ"]);
+        pair.pass(2_499);
+        assert!(!is_dead(&mut pair));
+        pair.pass(1);
+        assert!(is_dead(&mut pair));
+    }
+}
+
 // trap K6: the PINGREQ does not even leave, because the transport takes nothing any more.
 #[test]
 fn a_pingreq_that_cannot_leave_is_a_dead_link_too() {

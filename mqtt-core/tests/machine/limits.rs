@@ -57,6 +57,13 @@ fn what_of_a_subscription_the_server_lacks_is_a_local_error() {
     }
 }
 
+// 5.0 §3.1.2.11.4
+#[test]
+fn a_maximum_packet_size_of_0_is_not_announced() {
+    let error = Pair::new(V5).try_connect(&options(V5).maximum_packet_size(0)).unwrap_err();
+    assert_eq!(error, UsageError::Encode(EncodeError::PropertyValue(PropertyIdentifier::MaximumPacketSize)));
+}
+
 // trap L1; [v5 MQTT-3.2.2-15]
 #[test]
 fn maximum_packet_size_counts_the_whole_packet() {
