@@ -39,6 +39,7 @@ fn flags_that_do_not_belong_to_the_packet_type() {
             }
         }
     }
+    assert_eq!(DecodeError::InvalidFlags.reason_code(), ReasonCode::MALFORMED_PACKET);
 }
 
 // [v3 §2.2.1: types 0 and 15 are forbidden] [v5 §2.1.2: type 0 is forbidden]

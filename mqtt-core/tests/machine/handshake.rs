@@ -209,6 +209,8 @@ fn a_second_connack_closes() {
     for version in any_version() {
         let mut pair = Pair::connected(version);
         assert_eq!(pair.connack(false, &[]), ["error Protocol(UnexpectedPacket(Connack))"]);
+        assert_eq!(pair.sent(), if version.is_v5() { vec!["DISCONNECT 0x82"] } else { vec![] });
+        assert!(pair.machine.is_closed());
     }
 }
 
@@ -220,6 +222,8 @@ fn a_packet_of_the_clients_side_closes() {
             let mut pair = Pair::connected(version);
             let events = pair.deliver(packet);
             assert!(events[0].starts_with("error "), "{packet:02x?}: {events:?}");
+            assert_eq!(pair.sent().len(), usize::from(version.is_v5()), "a DISCONNECT");
+            assert!(pair.machine.is_closed());
         }
     }
 }

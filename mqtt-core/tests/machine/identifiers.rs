@@ -105,10 +105,12 @@ fn an_identifier_is_in_use_until_its_outcome_is_taken() {
 
 // [v5 MQTT-4.9.0-1]
 #[test]
-fn the_whole_quota_of_65_535_is_used() {
-    let mut pair = Pair::with(ProtocolVersion::V5_0, Boxed::new(u16::MAX, 1 << 20));
-    pair.connect(&options(ProtocolVersion::V5_0));
-    pair.connack(false, &[Property::ReceiveMaximum(65_000)]);
-    while pair.publish(1, "a").is_ok() {}
-    assert_eq!(pair.sent_bytes().len(), 65_000);
+fn the_whole_quota_is_used_and_no_more() {
+    for (said, quota) in [(&[][..], 65_535), (&[Property::ReceiveMaximum(65_534)], 65_534)] {
+        let mut pair = Pair::with(ProtocolVersion::V5_0, Boxed::new(u16::MAX, 1 << 20));
+        pair.connect(&options(ProtocolVersion::V5_0));
+        pair.connack(false, said);
+        while pair.publish(1, "a").is_ok() {}
+        assert_eq!(pair.sent_bytes().len(), quota);
+    }
 }

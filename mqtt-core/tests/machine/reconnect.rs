@@ -36,8 +36,8 @@ fn a_resumed_session_sends_again_what_was_not_acknowledged_in_its_order() {
 fn the_order_survives_a_second_cut_in_the_middle_of_sending_again() {
     for version in any_version() {
         let mut pair = Pair::connected(version);
-        for payload in ["a", "b", "c", "d"] {
-            pair.publish(1, payload).unwrap();
+        for (qos, payload) in [(1, "a"), (2, "b"), (2, "c"), (1, "d")] {
+            pair.publish(qos, payload).unwrap();
         }
         pair.sent();
         for sent_again in 0..4 {
@@ -391,7 +391,7 @@ fn what_waits_for_pubcomp_counts_on_the_next_connection() {
     assert!(pair.sent().is_empty());
 }
 
-// trap L3, on replay and for what waited
+// trap L3, on replay and for what waited; [v5 MQTT-3.2.2-11 MQTT-3.2.2-14]
 #[test]
 fn what_the_new_server_cannot_take_is_refused_by_name() {
     let mut pair = Pair::connected(ProtocolVersion::V5_0);
@@ -521,7 +521,8 @@ fn identifiers_go_on_where_they_were() {
     }
 }
 
-// What CONNECT, CONNACK and DISCONNECT say of the expiry: the last word counts.
+// What CONNECT, CONNACK and DISCONNECT say of the expiry: the last word counts. [v5 MQTT-3.1.2-23]
+// [v5 §2.2.2.2: what holds without a property]
 #[test]
 fn a_session_that_ended_with_its_connection_is_not_resumed() {
     let version = ProtocolVersion::V5_0;

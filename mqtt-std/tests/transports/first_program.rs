@@ -79,7 +79,7 @@ fn over_tls_with_a_pre_shared_key() {
     over(LARGE, |broker| options(&format!("mqtts://localhost:{}", broker.psk)).psk(Psk::new("pump-7", KEY)));
 }
 
-// [v3 v5 MQTT-6.0.0-2 MQTT-6.0.0-3]: Mosquitto closes unless "mqtt" is offered; large payloads come in several frames.
+// Large payloads come in several frames.
 #[test]
 fn over_websocket() {
     over(LARGE_FRAME, |broker| options(&format!("ws://localhost:{}/mqtt", broker.ws)));

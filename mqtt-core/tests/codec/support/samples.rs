@@ -201,13 +201,17 @@ fn publishes(samples: &mut Vec<Sample>) {
             properties: Properties::new(&[
                 Property::PayloadFormatIndicator(1),
                 Property::MessageExpiryInterval(9),
+                Property::ContentType("ü"),
                 Property::ResponseTopic("r"),
                 Property::CorrelationData(b"c"),
                 Property::UserProperty("", ""),
             ]),
             ..qos_1
         },
-        packet(0x32, b"\0\x03a/b\x01\x02\x14\x01\x01\x02\0\0\0\x09\x08\0\x01r\x09\0\x01c\x26\0\0\0\0hi"),
+        packet(
+            0x32,
+            b"\0\x03a/b\x01\x02\x19\x01\x01\x02\0\0\0\x09\x03\0\x02\xc3\xbc\x08\0\x01r\x09\0\x01c\x26\0\0\0\0hi",
+        ),
     );
     let identified = &[Property::SubscriptionIdentifier(128), Property::SubscriptionIdentifier(1)];
     samples.push(Sample {
