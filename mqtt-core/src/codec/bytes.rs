@@ -82,3 +82,27 @@ pub(crate) fn move_up<T: Copy>(elements: &mut [T], by: usize) {
         to.set(from.get());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn bare_metal_copies_and_moves_as_a_host_does() {
+        for len in 0..40_u8 {
+            let bytes: Vec<u8> = (1..=len).collect();
+            let (mut words, mut host) = (std::vec![0; bytes.len()], std::vec![0; bytes.len()]);
+            copy_words(&mut words, &bytes);
+            copy(&mut host, &bytes);
+            assert!(words == bytes && host == bytes, "{len}");
+            for by in 0..=bytes.len() {
+                let (mut cells, mut host) = (bytes.clone(), bytes.clone());
+                move_up(&mut cells, by);
+                host.copy_within(by.., 0);
+                assert_eq!(cells, host, "{len}, {by}");
+            }
+        }
+    }
+}

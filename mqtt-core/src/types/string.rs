@@ -76,7 +76,7 @@ pub(crate) const MAX_LEN: usize = u16::MAX as usize;
 
 #[cfg(test)]
 mod tests {
-    use super::contains;
+    use super::{contains, contains_slowly};
     use std::vec;
 
     #[test]
@@ -86,11 +86,11 @@ mod tests {
                 for byte in 0..=u8::MAX {
                     let mut bytes = vec![b'x'; len];
                     bytes[place] = byte;
-                    assert_eq!(
-                        contains(&bytes, [0, b'#', b'+']),
-                        matches!(byte, 0 | b'#' | b'+'),
-                        "{byte} at {place} of {len}"
-                    );
+                    let wanted = [0, b'#', b'+'];
+                    let found = matches!(byte, 0 | b'#' | b'+');
+                    assert_eq!(contains(&bytes, wanted), found, "{byte} at {place} of {len}");
+                    // As bare metal does it.
+                    assert_eq!(contains_slowly(&bytes, wanted), found, "{byte} at {place} of {len}");
                 }
             }
         }

@@ -5,6 +5,7 @@
 #![cfg(test)] // as tests, helpers may unwrap and index too
 #![cfg(all(feature = "v3", feature = "v5"))]
 
+mod copies;
 mod framing;
 mod fuzzed;
 mod packets;

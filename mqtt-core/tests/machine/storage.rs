@@ -1,6 +1,10 @@
 //! What any storage must do, and what the machine does over any.
 
-use mqtt_core::{ArrayStorage, ArrayTable, PacketIdentifier, Storage, StorageFull, Table, UsageError};
+use mqtt_core::{
+    ArrayStorage, ArrayTable, Event, Input, Instant, Machine, Packet, PacketIdentifier, Payload, Property,
+    ProtocolVersion, PublishRequest, QoS, Sender, Storage, StorageFull, SubscribeRequest, Subscription, Table,
+    TopicAliasUse, TopicFilter, TopicName, UsageError,
+};
 
 use crate::support::{Boxed, Pair, any_version, id, options};
 
@@ -102,7 +106,7 @@ fn a_table_holds_as_many_as_it_says() {
 }
 
 /// The same trace over any storage.
-fn trace<S: Storage>(version: mqtt_core::ProtocolVersion, storage: S) -> Vec<String> {
+fn trace<S: Storage>(version: ProtocolVersion, storage: S) -> Vec<String> {
     let mut pair = Pair::with(version, storage);
     let mut trace = vec![pair.connect(&options(version))];
     trace.extend(pair.connack(false, &[]));
@@ -137,10 +141,39 @@ fn the_machine_does_the_same_over_any_storage() {
     }
 }
 
+// Both cost memory, so neither is a must.
+#[test]
+fn a_machine_without_lists_has_no_aliases_and_renews_nothing() {
+    let mut machine = Machine::new(Array::new());
+    let (now, mut out) = (Instant::from_millis(0), [0; 64]);
+    let options = options(ProtocolVersion::V5_0);
+    for _ in 0..2 {
+        let len = machine.connect(now, &options, &mut out).unwrap();
+        let connect = Packet::decode(ProtocolVersion::V5_0, Sender::Client, &out[..len]).unwrap();
+        let Packet::Connect(connect) = connect else { panic!("{connect:?}") };
+        assert_eq!(connect.properties.iter().find(|it| matches!(it, Property::TopicAliasMaximum(_))), None);
+        // The Server has no session, and would take aliases.
+        machine.receive(now, Input::Packet(&[0x20, 6, 0, 0, 3, 0x22, 0, 9])).unwrap();
+        assert_eq!(machine.poll_transmit(now, &mut out), Ok(None), "nothing is renewed");
+        let filters = [Subscription::new(TopicFilter::new("a").unwrap(), QoS::AtMostOnce)];
+        let id = machine.subscribe(&SubscribeRequest::new(&filters)).unwrap().number() as u8;
+        assert!(machine.poll_transmit(now, &mut out).unwrap().is_some());
+        let suback = [0x90, 4, 0, id, 0, 0];
+        let granted = machine.receive(now, Input::Packet(&suback)).unwrap();
+        assert!(matches!(granted, Some(Event::Subscribed { .. })), "{granted:?}");
+        let request = PublishRequest::new(TopicName::new("a").unwrap()).topic_alias(TopicAliasUse::Automatic);
+        for _ in 0..2 {
+            let transmit = machine.publish_at_most_once(&request, Payload::Bytes(b"b"), &mut out).unwrap();
+            assert_eq!(out[..transmit.head_len], *b"\x30\x05\x00\x01a\x00b", "the whole topic each time");
+        }
+        machine.transport_lost();
+    }
+}
+
 #[test]
 fn storage_that_is_full_refuses_and_leaves_no_trace() {
     fn refuses<S: Storage>(storage: S) {
-        let mut pair = Pair::with(mqtt_core::ProtocolVersion::V5_0, storage);
+        let mut pair = Pair::with(ProtocolVersion::V5_0, storage);
         let large = "x".repeat(250);
         pair.publish(1, &large).unwrap();
         for _ in 0..20 {
