@@ -60,7 +60,8 @@
 //! | `payload_len` | how many bytes the payload of a message that is too large has |
 //! | `handler` | the filter of a handler that failed or panicked, see [`Router`] |
 //! | `error` | what it, or something else, says of that |
-//! | `dropped` | how many streams a message was dropped for |
+//! | `dropped` | how many streams a message was dropped for; of those dropped one after the other it is the first |
+//! | `messages` | how many a store does not take |
 //!
 //! "connecting", "connected", "connection failed, trying again", "connection failed, giving up" and "closed" are the states;
 //! what is lost, dropped, given up or refused is a warning. Payloads, passwords and authentication data are never logged.

@@ -50,7 +50,7 @@ impl Options {
 
     /// Sets for how long a full stream may stop the reading; default: 30 s, at least 1 ms. After that the message is dropped for
     /// that stream, as are further ones until somebody reads it, counted in
-    /// [`Statistics::dropped`](crate::Statistics::dropped) and logged; or the connection is given up: see
+    /// [`Statistics::dropped`](crate::Statistics::dropped), and the first of them logged; or the connection is given up: see
     /// [`Subscribe::when_full`](crate::Subscribe::when_full).
     ///
     /// A [`Source`] has as long to be opened, and for each read: a short time is too short for a file on a slow disk.

@@ -34,11 +34,12 @@ impl State {
         if answer_due && stalled.ticket.is_none() {
             stalled.ticket = Some(self.tickets.give(None, stalled.message.len()));
         }
+        let overdue = now >= stalled.until;
         let offer = Offer {
             message: &stalled.message,
             ticket: stalled.ticket.as_ref(),
             may_wait: answer_due && self.tickets.may_wait(),
-            overdue: now >= stalled.until,
+            overdue,
         };
         let (mut dropped, mut overrun) = (0_u64, false);
         stalled.queues.retain(|queue| match queue.push(&offer, &mut self.later) {
@@ -59,7 +60,14 @@ impl State {
             self.overrun = self.machine.is_connected();
         }
         if dropped > 0 {
-            tracing::warn!(topic = stalled.message.topic(), dropped, "a full stream did not take a message in time");
+            // Those behind it, for which nobody waits until somebody reads, would fill the log.
+            if overdue {
+                tracing::warn!(
+                    topic = stalled.message.topic(),
+                    dropped,
+                    "a full stream did not take a message in time"
+                );
+            }
             self.statistics.dropped = self.statistics.dropped.saturating_add(dropped);
         }
         let free = stalled.queues.is_empty();

@@ -113,8 +113,10 @@ impl Shared {
             }
             let State { durable: Some(durable), later, .. } = state else { return false };
             durable.written = durable.written.max(written.up_to);
+            if let Some(first) = written.failed.first() {
+                tracing::warn!(error = %first.error, messages = written.failed.len(), "the store does not take messages");
+            }
             for failed in &written.failed {
-                tracing::warn!(error = %failed.error, "the store does not take a message");
                 let number = failed.ticket.number();
                 durable.arrived.retain(|(other, ..)| *other != number);
                 durable.arrived_bytes = durable.arrived.iter().map(|(_, message, _)| message.len()).sum();

@@ -7,6 +7,7 @@ use mqtt_core::Property;
 use mqtt_std::store::{Batch, Loaded, Record, Store, StoreError};
 use mqtt_std::{Cause, QoS};
 
+use super::log;
 use super::support::*;
 
 /// Sends these again and again as long as the client takes them, and no longer than a minute in which it does not.
@@ -316,4 +317,22 @@ fn a_streamed_payload_in_the_smallest_pieces_takes_its_window() {
     });
     // 32 bytes each would be more.
     assert!(peak < 800 * KIB, "{peak} bytes");
+}
+
+#[test]
+fn what_is_dropped_in_a_row_is_one_line_in_the_log() {
+    log::listen();
+    for version in BOTH {
+        run(async || {
+            let lair = Lair::new(version);
+            let (client, mut wire) = lair.connect(lair.options().stream_capacity(1), &[]).await;
+            let topic = format!("flooded/{version:?}");
+            let (_stream, ()) = tokio::join!(client.subscribe("flooded/#", QoS::AtMostOnce), wire.grant());
+            flood(&mut wire, 10_000, |_| publish(version, 0, &topic, 0, &[], &[])).await;
+            tokio::time::sleep(SECOND).await;
+            assert!(client.statistics().dropped > 9_000, "{}", client.statistics().dropped);
+            let lines = log::logged().lines().filter(|line| line.contains(&topic)).count();
+            assert_eq!(lines, 1);
+        });
+    }
 }

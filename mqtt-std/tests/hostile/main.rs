@@ -9,6 +9,7 @@ mod effort;
 mod files;
 mod floods;
 mod lengths;
+mod log;
 mod pace;
 mod requests;
 mod secrets;

@@ -1,69 +1,10 @@
 //! All that is logged, at every level and by everybody, and all that is shown, in conversations of every kind: no secret is in it.
 
-use core::fmt;
-use std::sync::{Mutex, Once};
-
 use mqtt_core::Property::ReasonString;
 use mqtt_std::{Client, Credentials, CredentialsRequest, Options, QoS, ReasonCode, Status, Will};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
+use super::log;
 use super::support::*;
-
-/// What tests of this program log, whichever thread does.
-static LOGGED: Mutex<String> = Mutex::new(String::new());
-
-struct Log;
-
-struct Written<'a>(&'a mut String);
-
-impl Visit for Written<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.push_str(&format!(" {}={value:?}", field.name()));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        // As it is: whoever writes it must not have to escape it first to find a secret.
-        self.0.push_str(&format!(" {}={value}", field.name()));
-    }
-
-    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.0.push_str(&format!(" {}={}", field.name(), String::from_utf8_lossy(value)));
-    }
-}
-
-fn write(target: &str, record: impl FnOnce(&mut Written<'_>)) {
-    let mut logged = LOGGED.lock().unwrap();
-    logged.push_str(target);
-    record(&mut Written(&mut logged));
-    logged.push('\n');
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        write(attributes.metadata().target(), |written| attributes.record(written));
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        write("span", |written| values.record(written));
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        write(event.metadata().target(), |written| event.record(written));
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
 
 /// No secret is longer or shorter, so that no part of one is missed.
 const SECRETS: [&str; 7] = ["s3cret-1", "s3cret-2", "s3cret-3", "s3cret-4", "s3cret-5", "s3cret-6", "s3cret-7"];
@@ -120,9 +61,9 @@ async fn converse(options: Options, is_websocket: bool) -> String {
 
 #[test]
 fn no_secret_is_logged_or_shown() {
-    static SET: Once = Once::new();
-    SET.call_once(|| tracing::subscriber::set_global_default(Log).unwrap());
-    let mut shown = run(async || {
+    log::listen();
+    let mut shown = String::new();
+    run(async || {
         let plain: Options = "mqtt://alice:s3cret-1@broker.example?client_id=pump-7".parse().unwrap();
         let provided = Options::new("broker.example", 1883).credentials(async |request: CredentialsRequest| {
             let credentials = Credentials::new("alice").password("s3cret-2");
@@ -130,9 +71,8 @@ fn no_secret_is_logged_or_shown() {
             tracing::trace!(?request, ?credentials, "asked");
             Ok::<_, std::io::Error>(credentials)
         });
-        let mut shown = converse(plain, false).await;
+        shown.push_str(&converse(plain, false).await);
         shown.push_str(&converse(provided, false).await);
-        shown
     });
     #[cfg(feature = "websocket")]
     run(async || {
@@ -177,7 +117,7 @@ fn no_secret_is_logged_or_shown() {
         }
     });
     assert!(secrets_in(&shown).is_empty(), "{:?} in {shown}", secrets_in(&shown));
-    let logged = LOGGED.lock().unwrap().clone();
+    let logged = log::logged();
     for message in ["connecting", "connection failed, trying again", "connection failed, giving up", "asked"] {
         assert!(logged.contains(message), "{message:?} is not logged: the log says nothing");
     }

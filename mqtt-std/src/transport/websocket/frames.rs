@@ -45,7 +45,7 @@ enum Close {
 const READ_SIZE: usize = 16 * 1024;
 
 /// After so many reads without a payload it is the turn of others.
-const READS_AT_ONCE: u32 = 8;
+const READS_AT_ONCE: u32 = 2;
 
 /// A frame takes at most so many bytes of payload: they are copied, since they are masked.
 const WRITE_SIZE: usize = 64 * 1024;
