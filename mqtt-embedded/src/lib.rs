@@ -26,6 +26,7 @@ mod flash;
 #[cfg(feature = "defmt")]
 mod format;
 mod inbox;
+mod keys;
 mod moment;
 mod options;
 mod publish;

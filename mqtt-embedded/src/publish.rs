@@ -44,6 +44,12 @@ impl<'a, 'p, M: RawMutex, C: Clock, P: Capacities, B> Publish<'a, 'p, M, C, P, B
         self
     }
 
+    /// Where it is published. Of an answer ([`Client::respond`](crate::Client::respond)) whoever asks has chosen that.
+    #[must_use]
+    pub const fn topic(&self) -> &'p str {
+        self.request.topic.as_str()
+    }
+
     /// Lets a Topic Alias stand for the topic (5.0).
     pub const fn topic_alias(mut self) -> Self {
         self.request.topic_alias = TopicAliasUse::Automatic;

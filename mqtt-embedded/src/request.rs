@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::either::{Either, either};
 use crate::error::Error;
 use crate::inbox::{Entry, Head, Kind, Messages as _};
+use crate::keys::Keys;
 use crate::publish::{Publish, Receipt};
 use crate::resources::{Capacities, Resources};
 use crate::routes::{RouteList as _, bit};
@@ -45,15 +46,16 @@ pub struct Requests<'a, 't, M: RawMutex, C: Clock, P: Capacities, const N: usize
 #[derive(Clone, Copy)]
 struct Table<const N: usize> {
     keys: [Option<RequestKey>; N],
-    next: u64,
+    new: Keys,
 }
 
 impl<'a, M: RawMutex, C: Clock, P: Capacities> Client<'a, M, C, P> {
     /// Prepares for requests: subscribes to `answers`, a topic that no other client uses, with `/#` at its end where 3.1.1 may be
     /// spoken. One of them is enough for many requests.
     ///
-    /// `random` gives the first number that tells requests apart, so that an answer from before a restart is not taken for
-    /// another one.
+    /// `random` makes the keys that tell requests apart: an answer from before a restart is not taken for another one, and who answers
+    /// one request cannot guess the key of the next. Who can read the answers' topic, or publish there whatever he has read elsewhere, is
+    /// for the Server to decide.
     ///
     /// ```
     /// # use mqtt_embedded::{Capacities, Client, Clock, Error};
@@ -79,14 +81,15 @@ impl<'a, M: RawMutex, C: Clock, P: Capacities> Client<'a, M, C, P> {
         let topic = answers.strip_suffix("/#");
         let response_topic = TopicName::new(topic.unwrap_or(answers))?;
         let subscriber = self.subscribe(answers, QoS::ExactlyOnce)?;
-        let table = Mutex::new(Cell::new(Table { keys: [None; N], next: random.next_u64() }));
+        let table = Mutex::new(Cell::new(Table { keys: [None; N], new: Keys::new(random) }));
         let requests = Requests { subscriber, response_topic, below: topic.is_some(), table };
         requests.with(|state, route| state.stop_listening(route));
         Ok(requests)
     }
 
     /// Prepares the answer to a request: a message to its Response Topic with its Correlation Data, at its QoS; or to the topic that
-    /// its own topic names, as a request of 3.1.1 does. [`Publish::properties`] would take the Correlation Data's place.
+    /// its own topic names, as a request of 3.1.1 does. [`Publish::properties`] would take the Correlation Data's place. Whoever asks may name
+    /// any topic, one that he may not publish to himself: where that matters look at [`Publish::topic`] first.
     ///
     /// ```
     /// # use mqtt_embedded::{Capacities, Client, Clock, Error, Subscriber};
@@ -187,8 +190,7 @@ impl<M: RawMutex, C: Clock, P: Capacities, const N: usize> fmt::Debug for Reques
 impl<const N: usize> Table<N> {
     fn take_place(&mut self) -> Option<RequestKey> {
         let free = self.keys.iter_mut().find(|key| key.is_none())?;
-        let key = RequestKey::new(self.next);
-        self.next = self.next.wrapping_add(1);
+        let key = self.new.make();
         *free = Some(key);
         Some(key)
     }

@@ -1,7 +1,7 @@
 //! What is printed.
 
 use std::collections::HashMap;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -20,6 +20,8 @@ pub(super) struct Output {
     line_end: bool,
     identifiers: bool,
     quiet: bool,
+    /// Somebody looks at it: what a message says is not to be obeyed by the terminal.
+    terminal: bool,
     /// `--random-filter`: the rest of a hundred messages is not printed.
     chance: f64,
     random: u64,
@@ -43,6 +45,7 @@ impl Output {
             line_end: !settings.no_line_end,
             identifiers: settings.properties.subscription_identifier.is_some(),
             quiet: settings.quiet,
+            terminal: io::stdout().is_terminal(),
             chance: settings.random_filter,
             random: seed as u64 | 1,
             lines: settings.watch.then(HashMap::new),
@@ -67,26 +70,36 @@ impl Output {
             return Ok(());
         }
         let time = Zoned::now();
-        let printing = Printing { time: &time, pretty: self.pretty, identifiers: self.identifiers };
+        let printing =
+            Printing { time: &time, pretty: self.pretty, identifiers: self.identifiers, terminal: self.terminal };
         let (mut out, mut complaints) = (Vec::new(), Vec::new());
         if let Some(lines) = &mut self.lines {
             let next = lines.len() + FIRST_LINE;
-            let line = *lines.entry(message.topic().to_owned()).or_insert(next);
+            let line = match lines.get(message.topic()) {
+                Some(line) => *line,
+                // What comes beyond them has the last line.
+                None if lines.len() >= WATCHED => next - 1,
+                None => *lines.entry(message.topic().to_owned()).or_insert(next),
+            };
             out.extend(format!("\x1b[{line};1H").bytes());
         }
         match &self.style {
             // Not even an end of line, as with its namesake.
             Style::Payload if message.payload().is_empty() => return Ok(()),
-            Style::Payload | Style::Rate => out.extend(message.payload()),
+            Style::Payload | Style::Rate => out.extend(printing.shown(message.payload().into())),
             Style::TopicAndPayload => {
-                out.extend(message.topic().bytes());
+                out.extend(printing.shown(message.topic().as_bytes().into()));
                 // What its namesake prints where there is nothing.
                 let payload = if message.payload().is_empty() { b"(null)" } else { message.payload() };
                 out.push(b' ');
-                out.extend(payload);
+                out.extend(printing.shown(payload.into()));
             }
             Style::Format(format) => complaints = format.write(message, &printing, &mut out),
-            Style::Ndjson => ndjson(message, &printing).write(&mut out),
+            Style::Ndjson => {
+                let mut json = Vec::new();
+                ndjson(message, &printing).write(&mut json);
+                out.extend(printing.shown(json));
+            }
         }
         if self.line_end {
             out.push(b'\n');
@@ -114,6 +127,9 @@ impl Output {
         (self.random >> 11) as f64 / (1_u64 << 53) as f64 * 100.0 < self.chance
     }
 }
+
+/// So many topics have a line of their own.
+const WATCHED: usize = 1_000;
 
 /// On the line before is the broker.
 const FIRST_LINE: usize = 2;

@@ -90,6 +90,46 @@ fn two_requests_at_once_get_their_own_answers_in_whatever_order() {
 }
 
 #[test]
+fn who_has_answered_one_request_cannot_answer_the_next_which_is_to_somebody_else() {
+    for version in VERSIONS {
+        let (wire, resources) = (Wire::default(), Small::new(Time::default()));
+        let client = resources.client();
+        let server = async {
+            let mut server = Server::accept(&wire, version, false).await;
+            server.subscribed().await;
+            let first = request(&mut server).await;
+            answer(&mut server, &first, b"good", 1).await;
+            let second = request(&mut server).await;
+            // What counts on from the first one.
+            let digits = first.to.rsplit('/').next().unwrap_or_default();
+            let known = match &first.data {
+                Some(data) => u64::from_be_bytes(data[..].try_into().unwrap()),
+                None => u64::from_str_radix(digits, 16).unwrap(),
+            };
+            for (guess, number) in (1..=8).map(|step| known.wrapping_add(step)).chain([known, known ^ 1]).zip(2..) {
+                let forged = match first.data {
+                    Some(_) => Seen { data: Some(guess.to_be_bytes().to_vec()), ..second.clone() },
+                    None => Seen { to: format!("re/pump-7/{guess:016x}"), ..second.clone() },
+                };
+                answer(&mut server, &forged, b"evil", number).await;
+                server.serve_until(|packet| matches!(packet, Packet::Ack(_))).await;
+            }
+            answer(&mut server, &second, b"good", 100).await;
+            server.serve(|_| Answer::Acknowledge).await;
+        };
+        play(&resources, options(version), &wire, server, async {
+            let requests = client.requests::<2>("re/pump-7/#", &mut Dice).unwrap();
+            let mut buffer = [0; 128];
+            for topic in ["friend", "bank"] {
+                let answer = requests.request(topic, b"").unwrap().answer(&mut buffer).await.unwrap();
+                assert_eq!(answer.payload(), b"good", "{version:?}");
+            }
+            assert_eq!(client.statistics().unrouted, 10, "{version:?}");
+        });
+    }
+}
+
+#[test]
 fn no_more_requests_wait_than_may_and_time_is_over_for_those_behind_them_too() {
     let (wire, resources, sent) = (Wire::default(), Small::new(Time::default()), Cell::new(0));
     let client = resources.client();
@@ -255,7 +295,9 @@ fn a_responder_answers_as_it_is_asked_and_knows_what_is_no_request() {
             let v5 = version == V5;
             assert_eq!(request.response_topic(), v5.then_some("re"));
             assert_eq!(request.correlation_data().map(<[u8]>::len), v5.then_some(8));
-            client.respond(&request, b"it runs").unwrap().deliver().await.unwrap();
+            let answer = client.respond(&request, b"it runs").unwrap();
+            assert_eq!(answer.topic(), if v5 { "re" } else { "re/0000000000000009" });
+            answer.deliver().await.unwrap();
             let other = requests.next(&mut buffer).await.unwrap().unwrap();
             assert_eq!(client.respond(&other, b"what?").err(), Some(Error::NotARequest));
         });

@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 
-use mqtt_embedded::mqtt_core::Packet;
-use mqtt_embedded::{ProtocolVersion, QoS, Status};
+use mqtt_embedded::mqtt_core::{Packet, TopicName};
+use mqtt_embedded::{Properties, ProtocolVersion, QoS, Status, Will};
 
-use crate::support::{Answer, Server, Small, Time, Wire, options, play};
+use crate::support::{Answer, Server, Small, Time, VERSIONS, Wire, options, play};
 
 std::thread_local! {
     static TOLD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -26,10 +26,69 @@ impl log::Log for Keeper {
     fn flush(&self) {}
 }
 
+/// From here on what this thread says is kept.
+fn keep() {
+    static KEEPER: std::sync::Once = std::sync::Once::new();
+    KEEPER.call_once(|| {
+        log::set_logger(&Keeper).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
+    });
+}
+
+#[test]
+fn no_secret_and_no_message_is_told_at_any_level() {
+    const SECRETS: [&str; 6] = ["hush-password", "hush-will", "hush-topic", "hush-payload", "hush-answer", "hush-name"];
+    keep();
+    for version in VERSIONS {
+        let (wire, resources) = (Wire::default(), Small::new(Time::default()));
+        let client = resources.client();
+        let server = async {
+            // Refused, then accepted, then lost in the middle of everything.
+            let mut server = Server::connecting(&wire, version).await;
+            server
+                .send_bytes(if version == ProtocolVersion::V5_0 {
+                    b"\x20\x03\x00\x89\x00"
+                } else {
+                    b"\x20\x02\x00\x03"
+                })
+                .await;
+            let mut server = Server::accept(&wire, version, false).await;
+            server.serve_until(|packet| matches!(packet, Packet::Publish(_))).await;
+            server.publish_at_least_once("hush-topic", b"hush-answer", 1).await;
+            server.send_bytes(&[0xFF; 20]).await;
+            Server::accept(&wire, version, false).await.serve(|_| Answer::Acknowledge).await;
+        };
+        let will = Will {
+            topic: TopicName::new("hush-topic/status").unwrap(),
+            payload: b"hush-will",
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            properties: Properties::EMPTY,
+        };
+        let mut options = options(version);
+        options.connect = options.connect.user_name("hush-name").password(b"hush-password").will(will);
+        options.backoff = options.backoff.retry_all(true).slow_minimum(100);
+        // Nor by those who print the options.
+        let shown = format!("{options:?}");
+        assert!(!shown.contains("hush-password") && !shown.contains("hush-will"), "{shown}");
+        play(&resources, options, &wire, server, async {
+            let mut messages = client.subscribe("hush-topic", QoS::AtLeastOnce).unwrap();
+            client.publish("hush-topic", b"hush-payload").unwrap().qos(QoS::AtLeastOnce).deliver().await.unwrap();
+            assert_eq!(messages.next(&mut [0; 256]).await.unwrap().unwrap().payload(), b"hush-answer");
+            client.wait_for(|status| matches!(status, Status::Connected { .. })).await;
+            client.shutdown(1_000).await;
+        });
+        let told = TOLD.take();
+        assert!(told.len() >= 4, "{told:?}");
+        for secret in SECRETS {
+            assert!(!told.iter().any(|line| line.contains(secret)), "{version:?}, {secret}: {told:?}");
+        }
+    }
+}
+
 #[test]
 fn what_happens_to_a_connection_is_told_and_messages_are_not() {
-    log::set_logger(&Keeper).unwrap();
-    log::set_max_level(log::LevelFilter::Trace);
+    keep();
     let (wire, resources, version) = (Wire::default(), Small::new(Time::default()), ProtocolVersion::V5_0);
     let client = resources.client();
     let server = async {

@@ -53,11 +53,37 @@ pub(super) struct Printing<'a> {
     pub(super) pretty: bool,
     /// Subscription Identifiers were asked for; otherwise they are the client's own.
     pub(super) identifiers: bool,
+    /// It is written to a terminal.
+    pub(super) terminal: bool,
 }
 
 impl Printing<'_> {
     pub(super) fn shows(&self, property: &Property<'_>) -> bool {
         self.identifiers || !matches!(property, Property::SubscriptionIdentifier(_))
+    }
+
+    /// What a message says, as it is; for a terminal without what that would obey, or show as something else. Of JSON it is JSON again.
+    pub(super) fn shown(&self, bytes: Vec<u8>) -> Vec<u8> {
+        if !self.terminal {
+            return bytes;
+        }
+        let mut shown = String::new();
+        for chunk in bytes.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                let is_harmless = matches!(character, '\n' | '\t' | '"' | '\'' | '\\');
+                if is_harmless || character.escape_debug().eq([character]) {
+                    shown.push(character);
+                } else {
+                    for unit in character.encode_utf16(&mut [0; 2]) {
+                        let _ = write!(shown, "\\u{unit:04x}");
+                    }
+                }
+            }
+            for byte in chunk.invalid() {
+                let _ = write!(shown, "\\x{byte:02x}");
+            }
+        }
+        shown.into_bytes()
     }
 }
 
@@ -70,9 +96,11 @@ impl Format {
                 Piece::Bytes(bytes) => out.extend(bytes),
                 Piece::Time(letter) => out.extend(time::conversion(printing.time, *letter).bytes()),
                 Piece::Parameter { letter, field } => {
-                    if let Err(complaint) = parameter(*letter, *field, message, printing, out) {
+                    let mut said = Vec::new();
+                    if let Err(complaint) = parameter(*letter, *field, message, printing, &mut said) {
                         complaints.push(complaint);
                     }
+                    out.extend(printing.shown(said));
                 }
             }
         }

@@ -52,7 +52,7 @@ async fn a_message_is_written_as_the_format_says() {
     publish.user_property("a", "1").user_property("b", "2").await.unwrap();
     let message = stream.next().await.unwrap();
     let time = "2026-02-05T03:04:09Z[UTC]".parse().unwrap();
-    let printing = Printing { time: &time, pretty: false, identifiers: false };
+    let printing = Printing { time: &time, pretty: false, identifiers: false, terminal: false };
     let written = |format: &str| {
         let mut out = Vec::new();
         let complaints = Format::parse(format.as_bytes()).unwrap().write(&message, &printing, &mut out);
@@ -78,6 +78,30 @@ async fn a_message_is_written_as_the_format_says() {
     assert_eq!(written("%j"), (json, vec![]));
     assert_eq!(written("<%J>"), ("<>".to_owned(), vec![Complaint::Json]));
     assert_eq!(written("<%f%d>"), ("<>".to_owned(), vec![Complaint::Float, Complaint::Double]));
+}
+
+#[tokio::test]
+async fn a_terminal_obeys_the_format_and_not_the_message() {
+    let broker = Broker::start(BrokerOptions::new()).await.unwrap();
+    let client = Client::connect(broker.url().as_str()).await.unwrap();
+    let mut stream = client.subscribe("a", QoS::AtLeastOnce).await.unwrap();
+    client.publish("a", b"\x1b[2J\r\n\tcaf\xc3\xa9 \"\\\xff\xe2\x80\xae".as_slice()).await.unwrap();
+    let message = stream.next().await.unwrap();
+    let time = "2026-02-05T03:04:09Z[UTC]".parse().unwrap();
+    for (terminal, text) in [
+        (false, &b"\x1b[1m\x1b[2J\r\n\tcaf\xc3\xa9 \"\\\xff\xe2\x80\xae"[..]),
+        (true, b"\x1b[1m\\u001b[2J\\u000d\n\tcaf\xc3\xa9 \"\\\\xff\\u202e"),
+    ] {
+        let printing = Printing { time: &time, pretty: false, identifiers: false, terminal };
+        let mut out = Vec::new();
+        Format::parse(b"\\e[1m%p").unwrap().write(&message, &printing, &mut out);
+        assert_eq!(out, text, "{:?}", String::from_utf8_lossy(&out));
+    }
+    // Within JSON it is JSON.
+    let printing = Printing { time: &time, pretty: false, identifiers: false, terminal: true };
+    let shown = printing.shown("{\"a\":\"\u{9b}\u{202e}\u{e0001}\"}".into());
+    let value: serde_json::Value = serde_json::from_slice(&shown).unwrap();
+    assert!(shown.is_ascii() && value["a"] == "\u{9b}\u{202e}\u{e0001}", "{}", String::from_utf8_lossy(&shown));
 }
 
 #[test]

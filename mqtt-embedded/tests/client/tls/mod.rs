@@ -4,6 +4,7 @@ mod certificates;
 mod injected;
 mod proof;
 mod script;
+mod slow;
 mod terminator;
 mod traffic;
 

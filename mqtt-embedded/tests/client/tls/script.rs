@@ -101,7 +101,7 @@ impl Script {
     }
 
     /// Sends a record.
-    async fn send(&mut self, kind: u8, inside: &[u8]) {
+    pub(crate) async fn send(&mut self, kind: u8, inside: &[u8]) {
         let record = self.sending.seal(&[inside, &[kind]].concat());
         write_record(&mut self.wire, APPLICATION_DATA, &record).await;
     }
@@ -113,7 +113,7 @@ impl Script {
     }
 
     /// Sends a message of the handshake.
-    async fn say(&mut self, kind: u8, body: &[u8]) {
+    pub(crate) async fn say(&mut self, kind: u8, body: &[u8]) {
         let message = message(kind, body);
         self.transcript.extend(&message);
         self.send(HANDSHAKE, &message).await;
