@@ -105,6 +105,13 @@ pub fn all(quick: bool) -> Vec<Scenario> {
             ..PLAIN
         },
         Scenario {
+            name: "a store: receive QoS 2, 2, 2, 1, by hand, on one connection",
+            incoming: &[2, 2, 2, 1],
+            acknowledge: Acknowledge::ByApplication,
+            durable: true,
+            ..PLAIN
+        },
+        Scenario {
             name: "a store that fails: receive QoS 2, 2",
             incoming: &[2, 2],
             durable: true,

@@ -120,6 +120,7 @@ impl Model for Scenario {
                 world.is_exactly_once(scenario)
             }),
             Property::always("in order", |scenario: &Self, world: &World| world.is_in_order(scenario)),
+            Property::always("what is in hand is bounded", |scenario: &Self, world: &World| world.is_bounded(scenario)),
             Property::always("with a working broker everything ends", |scenario: &Self, world: &World| {
                 world.fault.is_some() || world.clone().ends(scenario)
             }),
@@ -282,6 +283,11 @@ impl World {
                 })
             })
         })
+    }
+
+    /// The Server's quota bounds what the application has and has not acknowledged; on a new connection it begins anew.
+    fn is_bounded(&self, scenario: &Scenario) -> bool {
+        self.budget != scenario.budget || self.client.tokens.len() <= RECEIVE_MAXIMUM
     }
 
     /// From here on nothing goes wrong: every command has its outcome, every message arrives, and nobody owes anything.
