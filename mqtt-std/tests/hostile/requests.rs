@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use mqtt_std::Router;
+
 use super::support::*;
 
 /// The Correlation Data of a PUBLISH of the client's.
@@ -70,4 +72,38 @@ fn answers_that_nobody_waits_for_are_counted_and_gone() {
 async fn ask(requests: &mqtt_std::Requests) -> String {
     let answer = requests.request("t", "x").await.unwrap();
     answer.payload_str().unwrap().to_owned()
+}
+
+#[test]
+fn answers_that_are_to_come_back_as_requests_do_not_go_round() {
+    for response_topic in
+        ["pump/start", "pump/start/request/pump/start", "pump/start/request/pump/start/request/pump/start"]
+    {
+        run(async || {
+            let lair = Lair::new(V5);
+            let (client, mut wire) = lair.connect(lair.options(), &[]).await;
+            let router = Router::new().on_request("pump/start", |_, _| async { "it runs" }).unwrap();
+            let grant = async {
+                let id = wire.packet().await[2..4].to_vec();
+                wire.write(&[0x90, 5, id[0], id[1], 0, 0, 0]).await;
+            };
+            let (routing, ()) = tokio::join!(router.subscribe(&client), grant);
+            let routing = tokio::spawn(routing.unwrap().run());
+            let topic = u16::try_from(response_topic.len()).unwrap().to_be_bytes();
+            let properties = [&[0x08][..], &topic, response_topic.as_bytes()].concat();
+            wire.write(&publish(V5, 0, "pump/start", 0, &properties, b"")).await;
+            // Whatever the client publishes comes back to it.
+            let mut answers = 0;
+            while let Ok(packet) = tokio::time::timeout(SECOND, wire.packet()).await {
+                answers += 1;
+                assert!(answers < 5, "{response_topic}");
+                let len = usize::from(packet[3]);
+                let topic = core::str::from_utf8(&packet[4..4 + len]).unwrap();
+                assert!(topic.starts_with("pump/start"), "{topic}");
+                wire.write(&publish(V5, 0, topic, 0, &[], b"")).await;
+            }
+            assert!((1..=2).contains(&answers), "{response_topic}: {answers}");
+            routing.abort();
+        });
+    }
 }
