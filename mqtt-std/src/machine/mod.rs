@@ -81,7 +81,13 @@ impl Machine {
         self.notes.take()
     }
 
-    /// In a replay: there was a call here that cannot be made again.
+    /// In a replay: the last note is not wanted.
+    #[cfg(feature = "tape")]
+    pub(crate) fn drop_note(&mut self) {
+        self.notes.drop_last();
+    }
+
+    /// In a replay: there was a call here that is not made again.
     #[cfg(feature = "tape")]
     pub(crate) fn note_refused(&mut self) {
         self.notes.refused(&self.inner);

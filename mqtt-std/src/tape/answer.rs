@@ -227,7 +227,7 @@ impl Told for Event<'_> {
                 out.bytes.extend([14, disconnect.reason_code.as_u8()]);
                 out.mask.properties(out.bytes, disconnect.properties);
             }
-            // One that is new: what it says is compared, though nothing of it is masked, so it is only named.
+            // There is none, but the type may grow.
             _ => out.bytes.push(0),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use mqtt_core::{
     Acknowledge, Acknowledgement, Body, CleanStart, ConnectOptions, DeliveryNumber, Event, Input, Packet,
     PacketIdentifier, Payload, Property, ProtocolVersion, Publish, PublishRequest, ReasonCode, Record, RecordTicket,
-    Sender, SubscribeRequest, Subscription, TopicAliasUse, TopicFilter, Transmit, UnsubscribeRequest,
+    Sender, SubscribeRequest, Subscription, TopicAliasUse, TopicFilter, TopicName, Transmit, UnsubscribeRequest,
 };
 
 use super::Notes;
@@ -175,6 +175,35 @@ impl Player {
         Ok(())
     }
 
+    /// Makes a call that is refused, where that leaves a trace: with a text that is too long for a packet in the place of what was
+    /// wrong. Tells whether it did.
+    pub(super) fn refused(&mut self, reader: &mut Reader<'_>) -> Result<bool, Damaged> {
+        let too_long = "x".repeat(usize::from(u16::MAX) + 1);
+        match Kind::from_u8(reader.byte()?).ok_or(Damaged)? {
+            Kind::Connect => {
+                let options = ConnectOptions::new("").user_name(&too_long);
+                let written = self.machine.connect(mqtt_core::Instant::ZERO, &options, &mut []);
+                self.say("** connect", &written);
+            }
+            Kind::PublishAtMostOnce => {
+                let bytes = reader.bytes()?;
+                let topic =
+                    core::str::from_utf8(&bytes).ok().and_then(|topic| TopicName::new(topic).ok()).ok_or(Damaged)?;
+                let properties = [Property::UserProperty(&too_long, "")];
+                let mut request = PublishRequest::new(topic).properties(&properties);
+                request.topic_alias = alias(reader)?;
+                let written = self.machine.publish_at_most_once(&request, Payload::Bytes(&[]), &mut []);
+                self.say(&format!("** publish at QoS 0 to {topic:?}"), &written);
+            }
+            kind => {
+                self.machine.note_refused();
+                let _ = write!(self.said, "** {kind:?}, refused");
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Makes the buffer as large as the one that was lent.
     fn lend(&mut self, reader: &mut Reader<'_>) -> Result<(), Damaged> {
         self.room = reader.len()?;
@@ -304,11 +333,7 @@ impl Player {
         let Publish { topic: Some(topic), delivery, retain, properties, payload } = publish else {
             return Err(Damaged);
         };
-        let topic_alias = match reader.option::<u64>()? {
-            None => TopicAliasUse::None,
-            Some(AUTOMATIC) => TopicAliasUse::Automatic,
-            Some(alias) => TopicAliasUse::Number(u16::try_from(alias).map_err(|_| Damaged)?),
-        };
+        let topic_alias = alias(reader)?;
         let message_expiry_interval = reader.option()?;
         let qos = delivery.qos();
         let request = PublishRequest { topic, qos, retain, topic_alias, message_expiry_interval, properties };
@@ -394,6 +419,14 @@ impl Player {
         self.say_written("** disconnect", &written.map(whole));
         Ok(())
     }
+}
+
+fn alias(reader: &mut Reader<'_>) -> Result<TopicAliasUse, Damaged> {
+    Ok(match reader.option::<u64>()? {
+        None => TopicAliasUse::None,
+        Some(AUTOMATIC) => TopicAliasUse::Automatic,
+        Some(alias) => TopicAliasUse::Number(u16::try_from(alias).map_err(|_| Damaged)?),
+    })
 }
 
 fn whole(head_len: usize) -> Option<Transmit> {

@@ -165,6 +165,25 @@ impl Pen<'_> {
         Ok(())
     }
 
+    /// Writes a call that makes no packet, so that the machine refuses it: its number, and what of it leaves a trace all the same.
+    pub(super) fn refused(&mut self, call: &Call<'_>) {
+        self.bytes.extend([Kind::Refused as u8, call.kind() as u8]);
+        if let Call::PublishAtMostOnce { request, .. } = call {
+            // An alias that is asked for is one that was used last.
+            self.mask.topic(self.bytes, request.topic.as_str());
+            self.alias(request.topic_alias);
+        }
+    }
+
+    fn alias(&mut self, topic_alias: TopicAliasUse) {
+        let alias = match topic_alias {
+            TopicAliasUse::None => None,
+            TopicAliasUse::Automatic => Some(AUTOMATIC),
+            TopicAliasUse::Number(alias) => Some(alias.into()),
+        };
+        put_option(self.bytes, alias);
+    }
+
     fn number(&mut self, number: u64) {
         put_number(self.bytes, number);
     }
@@ -271,12 +290,7 @@ impl Pen<'_> {
             properties: request.properties,
             payload,
         }))?;
-        let alias = match request.topic_alias {
-            TopicAliasUse::None => None,
-            TopicAliasUse::Automatic => Some(AUTOMATIC),
-            TopicAliasUse::Number(alias) => Some(alias.into()),
-        };
-        put_option(self.bytes, alias);
+        self.alias(request.topic_alias);
         put_option(self.bytes, request.message_expiry_interval.map(u64::from));
         Ok(())
     }

@@ -224,6 +224,12 @@ pub(super) fn put_bytes(bytes: &mut Vec<u8>, field: &[u8]) {
     bytes.extend_from_slice(field.get(..field.len().saturating_sub(run)).unwrap_or(field));
 }
 
+/// An entry with its length in front.
+pub(super) fn put_entry(bytes: &mut Vec<u8>, entry: &[u8]) {
+    put_number(bytes, entry.len() as u64);
+    bytes.extend_from_slice(entry);
+}
+
 /// `None` is 0, others are one more.
 pub(super) fn put_option(bytes: &mut Vec<u8>, number: Option<u64>) {
     put_number(bytes, number.map_or(0, |number| number.saturating_add(1)));

@@ -2,8 +2,8 @@
 //!
 //! The machine of [`mqtt_core`] reads no clock and does no I/O: the same calls make the same bytes. A [`Tape`] has each call, with
 //! its moment, its bytes and its command, and what the machine answered. [`replay`] builds the machine again, makes the same calls,
-//! and says where an answer differs. So a failure in the field becomes a test by copying a file; `mqtt-replay` (`cargo install
-//! --path examples`) shows the conversation in it.
+//! and says where an answer differs. So a failure in the field becomes a test by copying a file; once it is mended [`renew`] puts the answers
+//! of now in the place of those of then. `mqtt-replay` (`cargo install --path examples`) does both, and shows the conversation.
 //!
 //! ```
 //! use std::time::Duration;
@@ -75,7 +75,7 @@ mod tests;
 
 pub(crate) use recorder::{Note, Notes};
 pub use redact::Redact;
-pub use replay::{Difference, ReplayError, Replayed, replay, replay_and_show};
+pub use replay::{Difference, ReplayError, Replayed, renew, replay, replay_and_show};
 
 use core::fmt;
 use std::io::{self, Write};

@@ -8,7 +8,7 @@ use mqtt_core::{ProtocolVersion, Sender, SubscriptionList as _, Transmit, Transm
 
 use super::answer::{Answer, REFUSED, Told, Written, put_answer};
 use super::encode::Pen;
-use super::format::{Clock, Header, Kind, put_number, put_option};
+use super::format::{Clock, Header, Kind, put_entry, put_number, put_option};
 use super::mask::Mask;
 use super::pipe::Pipe;
 use super::{Redact, Stop};
@@ -38,6 +38,13 @@ impl Notes {
         }
     }
 
+    /// The last entry is not wanted.
+    pub(crate) fn drop_last(&mut self) {
+        if let Some(Recorder { sink: Sink::Memory(entries), .. }) = self.0.as_deref_mut() {
+            entries.pop();
+        }
+    }
+
     /// Before a call.
     pub(crate) fn call<'a>(&mut self, machine: &Inner, call: impl FnOnce() -> Call<'a>) {
         self.close_if(|recorder| recorder.call(machine, &call()));
@@ -53,7 +60,7 @@ impl Notes {
         self.close_if(|recorder| recorder.wrote(machine, out, written));
     }
 
-    /// In a replay, for a call that cannot be made again.
+    /// In a replay, for a call that is not made again.
     pub(crate) fn refused(&mut self, machine: &Inner) {
         self.close_if(|recorder| recorder.between(machine));
     }
@@ -166,9 +173,9 @@ impl Recorder {
         let mut pen = Pen { bytes: &mut self.entry, clock: &mut self.clock, mask: &self.mask, version };
         self.is_refused = pen.call(call).is_err();
         if self.is_refused {
-            self.clock = clock;
-            self.entry.clear();
-            self.entry.extend([Kind::Refused as u8, call.kind() as u8]);
+            pen.bytes.clear();
+            *pen.clock = clock;
+            pen.refused(call);
         }
         Ok(())
     }
@@ -242,8 +249,7 @@ impl Recorder {
             Sink::Memory(entries) => entries.push(Note { bytes: self.entry.clone(), answer_at }),
             Sink::File(pipe, left) => {
                 let mut framed = Vec::with_capacity(self.entry.len().saturating_add(2));
-                put_number(&mut framed, self.entry.len() as u64);
-                framed.extend_from_slice(&self.entry);
+                put_entry(&mut framed, &self.entry);
                 *left = left.checked_sub(framed.len() as u64).ok_or(Stop::Limit)?;
                 pipe.push(&framed)?;
             }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::apply::Player;
 use super::describe;
-use super::format::{Damaged, Header, Kind, Reader};
+use super::format::{Damaged, Header, Kind, Reader, put_entry};
 use super::recorder::{Note, layout};
 use super::{Redact, Stop};
 
@@ -16,7 +16,7 @@ pub struct Replayed {
     pub calls: u64,
     /// Hashes of the whole state that were compared; 0 where other code than this wrote the tape.
     pub states: u64,
-    /// Calls that could not be made again, because their arguments make no packet. The machine refused them, and nothing changed.
+    /// Calls whose arguments make no packet, so that the machine refused them.
     pub refused: u64,
     /// Why the tape ends; `None`: the program that wrote it died.
     pub end: Option<Stop>,
@@ -97,6 +97,48 @@ pub fn replay_and_show(tape: &[u8], show: &mut dyn FnMut(fmt::Arguments<'_>)) ->
     play(tape, Some(show))
 }
 
+/// Makes the calls of a tape, and a tape of the answers that they have now: what was left out stays left out. Where the machine was
+/// mended, the tape of the failure becomes that of how it should be.
+///
+/// # Errors
+/// As for [`replay`], but that nothing is different; an entry is damaged also where a call cannot be made any more, since it names a record
+/// that there is none of now.
+pub fn renew(tape: &[u8]) -> Result<Vec<u8>, ReplayError> {
+    let mut reader = Reader(tape);
+    let header = Header::read(&mut reader).map_err(|Damaged| ReplayError::Format)?;
+    let mut renewed = Header { layout: layout(), ..header }.write();
+    let mut player = Player::new(&header);
+    let mut number = 0_u64;
+    while let Some(entry) = reader.entry() {
+        number = number.saturating_add(1);
+        let damaged = ReplayError::Damaged { entry: number };
+        let mut fields = Reader(entry);
+        let kind = fields.byte().ok().and_then(Kind::from_u8).ok_or(damaged.clone())?;
+        let mut is_as_it_was = false;
+        match kind {
+            Kind::Line | Kind::State => continue,
+            Kind::Refused => {
+                if player.refused(&mut fields).map_err(|Damaged| damaged)? {
+                    player.machine.drop_note();
+                }
+                is_as_it_was = true;
+            }
+            Kind::End => {
+                player.machine.note_state();
+                is_as_it_was = true;
+            }
+            _ => player.call(kind, &mut fields).map_err(|Damaged| damaged)?,
+        }
+        for note in player.machine.take_notes() {
+            put_entry(&mut renewed, &note.bytes);
+        }
+        if is_as_it_was {
+            put_entry(&mut renewed, entry);
+        }
+    }
+    Ok(renewed)
+}
+
 type Show<'a> = Option<&'a mut dyn FnMut(fmt::Arguments<'_>)>;
 
 fn play(tape: &[u8], mut show: Show<'_>) -> Result<Replayed, ReplayError> {
@@ -153,7 +195,10 @@ impl<'t> Play<'t> {
             }
             Kind::Refused => {
                 self.done.refused = self.done.refused.saturating_add(1);
-                self.player.machine.note_refused();
+                if self.player.refused(&mut reader).map_err(|Damaged| damaged)? {
+                    // Its entry is another one.
+                    self.player.machine.drop_note();
+                }
             }
             Kind::End => {
                 let stop = reader.byte().ok().and_then(Stop::from_u8).filter(|_| reader.is_empty()).ok_or(damaged)?;

@@ -399,6 +399,7 @@ fn whatever_is_called_happens_again() {
         let tape = World::new(seed, redact).play(300);
         let replayed = replay(&tape).unwrap_or_else(|error| panic!("seed {seed}, {redact:?}: {error}"));
         assert!(replayed.is_complete() && replayed.states > 0, "seed {seed}: {replayed:?}");
+        assert!(renew(&tape).as_ref() == Ok(&tape), "seed {seed}: with the answers of now it is the same");
         if redact == Redact::ALL {
             let found = tape.windows(SECRET.len()).position(|window| window == SECRET.as_bytes());
             let around =
@@ -440,7 +441,7 @@ fn what_is_left_out_is_not_there_and_the_rest_is() {
 
 #[test]
 fn an_answer_that_is_another_is_noticed() {
-    let tape = World::new(7, Redact::NOTHING).play(300);
+    let tape = World::new(7, Redact::NOTHING).play(120);
     let mut reader = Reader(&tape);
     Header::read(&mut reader).unwrap();
     while let Some(entry) = reader.entry() {
@@ -457,10 +458,56 @@ fn an_answer_that_is_another_is_noticed() {
 }
 
 #[test]
+fn a_tape_gets_the_answers_of_now() {
+    let tape = World::new(7, Redact::ALL).play(100);
+    let mut reader = Reader(&tape);
+    Header::read(&mut reader).unwrap();
+    let mut other = tape.clone();
+    while let Some(entry) = reader.entry() {
+        if Kind::from_u8(entry[0]).is_some_and(|kind| !matches!(kind, Kind::Refused | Kind::End)) {
+            other[tape.len() - reader.0.len() - 1] ^= 1;
+        }
+    }
+    assert!(replay(&other).is_err());
+    // The length of an answer that was empty is one now, so entries have other lengths; all of that is made anew.
+    assert_eq!(renew(&other), Ok(tape));
+}
+
+#[test]
+fn what_is_refused_leaves_its_trace() {
+    let world = World::new(1, Redact::ALL);
+    let (tape, film) = (world.tape.clone(), world.film.clone());
+    let mut machine = world.machine;
+    let (now, long) = (Instant::from_millis(1), "x".repeat(70_000));
+    let mut out = [0; 300];
+    let options = ConnectOptions::new("client");
+    machine.connect(now, &options, &mut out).unwrap();
+    // CONNACK with a Topic Alias Maximum of 2.
+    machine.receive(now, Input::Packet(&[0x20, 6, 0, 0, 3, 0x22, 0, 2])).unwrap();
+    let bad = [UserProperty(&long, "")];
+    for (topic, properties) in [("a", &[][..]), ("b", &[]), ("a", &bad), ("c", &[]), ("a", &[]), ("b", &[])] {
+        // The third is refused, but makes `b` the alias that was not used for the longest time, whose place `c` takes.
+        let request = PublishRequest::new(TopicName::new(topic).unwrap()).properties(properties);
+        let written =
+            machine.publish_at_most_once(&request.topic_alias(TopicAliasUse::Automatic), Payload::Bytes(b""), &mut out);
+        assert_eq!(written.is_err(), !properties.is_empty());
+    }
+    // A connection that is begun anew, but is not.
+    assert!(machine.connect(now, &options.user_name(&long), &mut out).is_err());
+    machine.end_notes();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(tape.ended());
+    let bytes = film.0.lock().unwrap().clone();
+    let replayed = replay(&bytes).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((replayed.refused, replayed.is_complete()), (2, true));
+    assert_eq!(renew(&bytes).as_ref(), Ok(&bytes));
+}
+
+#[test]
 fn any_bytes_are_an_error_or_a_tape() {
     let tape = World::new(3, Redact::SECRETS).play(200);
     let mut random = 1_u64;
-    for len in 0..tape.len() {
+    for len in (0..tape.len()).step_by(61) {
         // Cut off: what is whole happens again.
         match replay(&tape[..len]) {
             Ok(replayed) => assert_eq!(replayed.end, None),
