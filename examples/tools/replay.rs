@@ -3,16 +3,20 @@
 //! ```text
 //! cargo run --bin mqtt-replay -- failure.tape
 //! cargo run --bin mqtt-replay -- --show failure.tape
+//! cargo run --bin mqtt-replay -- --renew mended.tape failure.tape
 //! ```
 //!
 //! With `--show` the conversation: the seconds of the client's life, then `->` what it sent, `<-` what came, `**` what else happened. The
 //! exit status is 0 if everything happens as it did, and 1 otherwise; the first entry that differs is told.
+//!
+//! With `--renew` the same calls with the answers that they have now, in another file: of a failure that was mended the tape of how it should
+//! be.
 
 use std::io::{BufWriter, Write as _};
 use std::process::ExitCode;
 
 use mqtt_examples::{Arguments, Result, printable};
-use mqtt_std::tape::{Stop, replay_and_show};
+use mqtt_std::tape::{Stop, renew, replay_and_show};
 
 fn main() -> ExitCode {
     match replayed() {
@@ -24,22 +28,36 @@ fn main() -> ExitCode {
     }
 }
 
+fn read(file: &str) -> Result<Vec<u8>> {
+    Ok(std::fs::read(file).map_err(|error| format!("{file}: {error}"))?)
+}
+
 fn replayed() -> Result<ExitCode> {
-    let mut arguments = Arguments::new("mqtt-replay [--show] FILE...");
-    let mut show = false;
+    let mut arguments = Arguments::new("mqtt-replay [--show] FILE... | --renew NEW FILE");
+    let (mut show, mut new) = (false, None::<String>);
     while let Some(option) = arguments.option()? {
         match option.as_str() {
             "show" => show = true,
+            "renew" => new = Some(arguments.value()?),
             _ => return Err(arguments.unknown(&option)),
         }
     }
     let mut files = vec![arguments.word()?];
+    if let Some(new) = new {
+        arguments.finish()?;
+        let file = files.remove(0);
+        let renewed = renew(&read(&file)?)?;
+        // A copy has the mode of the old one, which is for its owner alone.
+        let written = std::fs::copy(&file, &new).and_then(|_| std::fs::write(&new, renewed));
+        written.map_err(|error| format!("{new}: {error}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     files.extend(arguments.words());
 
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut status = ExitCode::SUCCESS;
     for file in files {
-        let bytes = std::fs::read(&file).map_err(|error| format!("{file}: {error}"))?;
+        let bytes = read(&file)?;
         // Who has seen enough closes the pipe.
         let mut written = Ok(());
         let replayed = replay_and_show(&bytes, &mut |line| {

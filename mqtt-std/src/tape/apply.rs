@@ -70,8 +70,11 @@ impl Player {
             }
             Kind::SourceWaits => self.machine.source_waits(self.clock.take(reader)?),
             Kind::HandleTimeout => {
-                let handled = self.machine.handle_timeout(self.clock.take(reader)?);
-                self.say_error("the deadline has passed", &handled);
+                let was_closed = self.machine.is_closed();
+                // A connection that is over says so each time.
+                if let (Err(error), false) = (self.machine.handle_timeout(self.clock.take(reader)?), was_closed) {
+                    let _ = write!(self.said, "** the deadline has passed: {error:?}");
+                }
             }
             Kind::Expire => {
                 if self.machine.expire(self.clock.take(reader)?) {
@@ -221,13 +224,6 @@ impl Player {
         self.said.push_str(what);
         if let Err(error) = result {
             let _ = write!(self.said, ", refused: {error:?}");
-        }
-    }
-
-    fn say_error<E: Debug>(&mut self, what: &str, result: &Result<(), E>) {
-        // A connection that is over says so at every deadline.
-        if let (Err(error), false) = (result, self.machine.is_closed()) {
-            let _ = write!(self.said, "** {what}: {error:?}");
         }
     }
 

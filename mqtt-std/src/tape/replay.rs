@@ -7,6 +7,7 @@ use super::describe;
 use super::format::{Damaged, Header, Kind, Reader, put_entry};
 use super::recorder::{Note, layout};
 use super::{Redact, Stop};
+use crate::machine::Capacities;
 
 /// A tape that was replayed, and nothing was different.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -152,7 +153,13 @@ fn play(tape: &[u8], mut show: Show<'_>) -> Result<Replayed, ReplayError> {
         done: Replayed { calls: 0, states: 0, refused: 0, end: None, redact: header.redact },
     };
     if let Some(show) = &mut show {
-        show(format_args!("{:>10}  {:?}, recorded {} ms after 1970", "", header.capacities, header.began));
+        let Capacities { exchanges, storage, .. } = header.capacities;
+        show(format_args!(
+            "   seconds  made {} ms after 1970, level {}; room for {exchanges} exchanges, {storage} bytes; {:?}",
+            header.began,
+            header.version.level(),
+            header.redact
+        ));
     }
     while let Some(entry) = reader.entry() {
         play.entry = play.entry.saturating_add(1);

@@ -2,13 +2,13 @@
 
 use core::time::Duration;
 
-use mqtt_core::PacketType;
+use mqtt_core::{Connack, Packet, PacketType, Properties, Property};
 use mqtt_std::testkit::{Expect, Network, Script};
-use mqtt_std::{Backoff, Client, Options, ProtocolVersion, QoS, Status};
+use mqtt_std::{Backoff, Client, Options, ProtocolVersion, QoS, ReasonCode, Status, TopicAliasUse};
 use tokio::time::timeout;
 
 use super::film::Film;
-use super::support::{BOTH, PATIENCE, next, status};
+use super::support::{BOTH, PATIENCE, V5, next, status};
 
 fn options(network: &Network, version: ProtocolVersion, film: &Film) -> Options {
     Options::new("memory", 1883)
@@ -67,6 +67,10 @@ async fn a_conversation_that_breaks_off_at_each_packet() {
             .expect(Expect::connect())
             .answer()
             .expect(Expect::subscribe("a"))
+            .close()
+            .expect(Expect::connect().clean_start(false))
+            .connack(true)
+            .expect(Expect::subscribe("a"))
             .answer()
             .expect(Expect::publish("c").dup(false))
             .close()
@@ -100,4 +104,36 @@ async fn a_conversation_that_breaks_off_at_each_packet() {
         let _ = client.shutdown(Duration::ZERO).await;
         film.keep(&format!("kit-cuts-{}", version.level())).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_of_narrow_limits_that_refuses_and_falls_silent() {
+    let (film, network) = (Film::new(), Network::new());
+    let limits = [Property::ReceiveMaximum(1), Property::TopicAliasMaximum(1), Property::ServerKeepAlive(20)];
+    let properties = Properties::new(&limits);
+    let connack = Connack { session_present: false, reason_code: ReasonCode::SUCCESS, properties };
+    let mut script = Script::new(V5).expect(Expect::connect()).send(&Packet::Connack(connack));
+    for number in 0..4 {
+        script = script.expect(Expect::packet(PacketType::Publish).payload(number.to_string()));
+        script = match number {
+            1 => script.answer_with(ReasonCode::QUOTA_EXCEEDED),
+            _ => script.answer().expect(Expect::pubrel()).answer(),
+        };
+    }
+    let playing = script.start(&network);
+    let client = Client::connect_retrying(options(&network, V5, &film).keep_alive(60).in_flight(4)).unwrap();
+    let mut receipts = Vec::new();
+    for number in 0..4 {
+        let publish = client.publish("a", number.to_string()).qos(QoS::ExactlyOnce);
+        receipts.push(publish.topic_alias(TopicAliasUse::Automatic).send().await.unwrap());
+    }
+    let mut conversation = timeout(LONG, playing.and_then()).await.unwrap().unwrap().unwrap();
+    // Which is not answered.
+    conversation.expect(&Expect::packet(PacketType::Pingreq)).await.unwrap();
+    conversation.expect_end().await.unwrap();
+    for (number, receipt) in receipts.into_iter().enumerate() {
+        assert_eq!(receipt.await.is_ok(), number != 1, "{number}");
+    }
+    let _ = client.shutdown(Duration::ZERO).await;
+    film.keep("kit-limits-5").await;
 }
