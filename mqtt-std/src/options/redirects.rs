@@ -6,7 +6,7 @@
 /// Credentials go to no host that the options do not name, unless [`with_credentials`](Self::with_credentials) says so. All else
 /// goes wherever the client does: the Client Identifier, the [`Will`](crate::Will) with its topic, payload and properties, then
 /// the subscriptions and the messages. Without TLS whoever can change what the server says can have them sent to a host of
-/// their choice.
+/// their choice. A Client Identifier that a server assigns is used with the next one, too: set one.
 ///
 /// ```
 /// use mqtt_std::{Options, Redirects};
