@@ -8,6 +8,7 @@ pub mod executor;
 mod fault;
 pub mod files;
 pub mod flash;
+pub mod image;
 mod irq;
 pub mod led;
 pub mod net;

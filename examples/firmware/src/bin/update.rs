@@ -2,6 +2,11 @@
 //! into a file `bank` of the host, which stands for the other bank of the flash; then it is sent back from there, on
 //! `cellar/update/out`. Both at QoS 1. The message on `cellar/update/quit` ends the run.
 //!
+//! Whoever may publish there decides over the device, and so does the broker; hence an image is signed (`image.rs`). Unless its header is
+//! from whoever has the key, fits into the bank, and is newer than what runs, the bank is not even erased, since flash wears; and one that is
+//! not what the header says is erased again. The public key is in a file `update.key` of the host; on a device it is in the
+//! firmware, or in memory that is written once.
+//!
 //! Arguments: `port=1883` of the broker on the host, `version=5` or `311`.
 
 #![no_std]
@@ -9,7 +14,8 @@
 
 use core::fmt;
 
-use board::files::{Bank, BankReader, HostError};
+use board::files::{self, Bank, BankReader, HostError};
+use board::image::{HEADER, Header, KEY};
 use board::random::HostRandom;
 use board::{net, println};
 use cortex_m_rt::entry;
@@ -24,6 +30,12 @@ use mqtt_embedded::{
 };
 use sha2::{Digest as _, Sha256};
 use static_cell::ConstStaticCell;
+
+/// The version that runs.
+const RUNNING: u32 = 1;
+
+/// Bytes of the bank.
+const BANK: u32 = 2 << 20;
 
 /// Bytes of a part, in each direction.
 const PART: usize = 512;
@@ -69,11 +81,27 @@ enum Trouble {
     Mqtt(Error),
     Host(HostError),
     Ended,
+    Refused(Refused),
+}
+
+/// Why an image is not taken.
+enum Refused {
+    NotSigned,
+    TooLarge,
+    NotNewer,
+    Damaged,
+    CutOff,
 }
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Self::Mqtt(error)
+    }
+}
+
+impl From<Refused> for Trouble {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
     }
 }
 
@@ -89,7 +117,20 @@ impl fmt::Display for Trouble {
             Self::Mqtt(error) => error.fmt(f),
             Self::Host(error) => error.fmt(f),
             Self::Ended => f.write_str("no more messages"),
+            Self::Refused(why) => write!(f, "refused: {why}"),
         }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSigned => "not signed",
+            Self::TooLarge => "too large, or not as long as it says",
+            Self::NotNewer => "not newer than what runs",
+            Self::Damaged => "not what was signed",
+            Self::CutOff => "cut off",
+        })
     }
 }
 
@@ -98,8 +139,15 @@ async fn updates(client: Mqtt) -> Result<(), Trouble> {
     let mut quit = client.subscribe("cellar/update/quit", QoS::AtLeastOnce)?;
     let mut images = client.subscribe("cellar/update/in", QoS::AtLeastOnce)?;
     images.granted().await?;
+    let mut key = [0; KEY + 1];
+    let key = files::read(c"update.key", &mut key);
     println!("ready");
-    let (bank, length) = receive(&mut images).await?;
+    let (bank, length) = loop {
+        match receive(&mut images, key).await {
+            Err(refused @ Trouble::Refused(_)) => println!("{refused}"),
+            received => break received?,
+        }
+    };
     drop(images);
     let mut buffer = [0; PART];
     let image = Image { bank, length };
@@ -110,34 +158,80 @@ async fn updates(client: Mqtt) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Takes an image into an empty bank.
-async fn receive(images: &mut Subscriber<'static, NoopRawMutex, EmbassyClock, Memory>) -> Result<(Bank, u32), Trouble> {
-    let mut buffer = [0; PART];
+/// Takes an image into the bank. The rest of one that is refused is passed over with the next message.
+async fn receive(
+    images: &mut Subscriber<'static, NoopRawMutex, EmbassyClock, Memory>,
+    key: &[u8],
+) -> Result<(Bank, u32), Trouble> {
+    let (mut buffer, mut parts) = ([0; PART], 0_u32);
+    let message = images.next(&mut buffer).await.ok_or(Trouble::Ended)??;
+    let mut incoming = Incoming::begin(message.payload_len())?;
+    // A short one is whole.
+    incoming.take(message.payload(), key)?;
     loop {
-        let mut bank = Bank::erase(c"bank")?;
-        let message = images.next(&mut buffer).await.ok_or(Trouble::Ended)??;
-        let (length, mut parts, mut sum) = (message.payload_len(), 0_u32, Sha256::new());
-        let received = loop {
-            match images.read(&mut buffer).await {
-                Ok(0) => break true,
-                Ok(len) => {
-                    parts += 1;
-                    sum.update(&buffer[..len]);
-                    bank.append(&buffer[..len])?;
-                }
-                Err(Error::Aborted) => break false,
-                Err(error) => return Err(error.into()),
-            }
-        };
-        if received {
-            let sum = sum.finalize();
-            println!(
-                "received {length} bytes in {parts} parts, sum {:016x}",
-                u64::from_be_bytes(core::array::from_fn(|at| sum[at]))
-            );
-            return Ok((bank, length));
+        match images.read(&mut buffer).await {
+            Ok(0) => break,
+            Ok(len) => incoming.take(&buffer[..len], key)?,
+            Err(Error::Aborted) => return Err(Refused::CutOff.into()),
+            Err(error) => return Err(error.into()),
         }
-        println!("cut off, and begun anew");
+        parts += 1;
+    }
+    let (header, bank) = incoming.end()?;
+    let Header { version, length, sum } = header;
+    let begin = u64::from_be_bytes(core::array::from_fn(|at| sum[at]));
+    println!("received {length} bytes of version {version} in {parts} parts, sum {begin:016x}");
+    Ok((bank, length))
+}
+
+/// An image on its way into the bank.
+struct Incoming {
+    /// Bytes of the image, as the message has it.
+    length: u32,
+    /// As much of its header as is here.
+    front: [u8; HEADER],
+    have: usize,
+    /// From the whole header on.
+    image: Option<(Header, Bank, Sha256)>,
+}
+
+impl Incoming {
+    /// Of a message with so many bytes.
+    fn begin(bytes: u32) -> Result<Self, Trouble> {
+        let length = bytes.checked_sub(HEADER as u32).filter(|length| *length <= BANK).ok_or(Refused::TooLarge)?;
+        Ok(Self { length, front: [0; HEADER], have: 0, image: None })
+    }
+
+    /// Takes what comes next. The bank is erased when the header is known to be good.
+    fn take(&mut self, part: &[u8], key: &[u8]) -> Result<(), Trouble> {
+        let (front, rest) = part.split_at(part.len().min(HEADER - self.have));
+        self.front[self.have..self.have + front.len()].copy_from_slice(front);
+        self.have += front.len();
+        if self.image.is_none() && self.have == HEADER {
+            let header = Header::verified(&self.front, key).ok_or(Refused::NotSigned)?;
+            if header.length != self.length {
+                return Err(Refused::TooLarge.into());
+            }
+            if header.version <= RUNNING {
+                return Err(Refused::NotNewer.into());
+            }
+            self.image = Some((header, Bank::erase(c"bank")?, Sha256::new()));
+        }
+        if let Some((_, bank, sum)) = &mut self.image {
+            sum.update(rest);
+            bank.append(rest)?;
+        }
+        Ok(())
+    }
+
+    /// All of it is here: is it what was signed?
+    fn end(self) -> Result<(Header, Bank), Trouble> {
+        let (header, bank, sum) = self.image.ok_or(Refused::NotSigned)?;
+        if sum.finalize().as_slice() != header.sum {
+            Bank::erase(c"bank")?;
+            return Err(Refused::Damaged.into());
+        }
+        Ok((header, bank))
     }
 }
 
