@@ -26,6 +26,10 @@ USER_NAME_WRITTEN_WITHOUT_FLAG = [
     ("packet/connect.rs", "        if let Some(user_name) = self.user_name {\n            writer.binary(user_name.as_bytes());\n        }", '        writer.binary(self.user_name.unwrap_or("").as_bytes());'),
 ]
 ONLY_THE_REASON_STRING = [("property/identifier.rs", "matches!(self, Self::ReasonString | Self::UserProperty)", "matches!(self, Self::ReasonString)")]
+TOPIC_NAMES_WITH_WILDCARDS = [("types/topic_name.rs", "if !string::contains(bytes, [0, b'#', b'+']) {", "if !string::contains(bytes, [0; 3]) {")]
+SUBSCRIBE_WITHOUT_FLAGS = [("packet/packet_type.rs", "matches!(self, Self::Pubrel | Self::Subscribe | Self::Unsubscribe)", "matches!(self, Self::Pubrel | Self::Unsubscribe)")]
+UNSUBSCRIBE_WITHOUT_FLAGS = [("packet/packet_type.rs", "matches!(self, Self::Pubrel | Self::Subscribe | Self::Unsubscribe)", "matches!(self, Self::Pubrel | Self::Subscribe)")]
+ONE_ABOVE_THE_QUOTA = [("connection/transmit.rs", "session.queues.unacknowledged >= quota", "session.queues.unacknowledged > quota")]
 
 BREACHES = {
     ("v5", "MQTT-4.3.3-6"): [
@@ -116,7 +120,7 @@ BREACHES = {
     ("v5", "MQTT-4.9.0-2"): [
         (
             "one more is sent than the quota",
-            [("connection/transmit.rs", "session.queues.unacknowledged >= quota", "session.queues.unacknowledged > quota")],
+            ONE_ABOVE_THE_QUOTA,
             {"machine publish_out::receive_maximum_of_one_is_held_until_pubcomp_and_delays_nothing_but_publish": '["PUBLISH #1 q2 t a", "PUBLISH #2 q2 t b"]'},
         ),
     ],
@@ -265,7 +269,7 @@ BREACHES = {
     ("v3", "MQTT-3.3.2-2"): [
         (
             "a topic name may have wildcards",
-            [("types/topic_name.rs", "if !string::contains(bytes, [0, b'#', b'+']) {", "if !string::contains(bytes, [0; 3]) {")],
+            TOPIC_NAMES_WITH_WILDCARDS,
             {"codec refused::publish_topics": "right: Err(InvalidTopicName)", "codec topics::topic_names": "right: Some(Wildcard)"},
         ),
     ],
@@ -279,7 +283,7 @@ BREACHES = {
     ("v5", "MQTT-3.8.1-1"): [
         (
             "SUBSCRIBE has flags 0000",
-            [("packet/packet_type.rs", "matches!(self, Self::Pubrel | Self::Subscribe | Self::Unsubscribe)", "matches!(self, Self::Pubrel | Self::Unsubscribe)")],
+            SUBSCRIBE_WITHOUT_FLAGS,
             {"codec packets::each_sample_is_written_as_its_bytes_and_read_from_them": "failed: SUBSCRIBE"},
         ),
     ],
@@ -287,7 +291,10 @@ BREACHES = {
         (
             "the flags of DISCONNECT are not looked at",
             [("packet/fixed_header.rs", "} else if first != packet_type.first_byte() {", "} else if first != packet_type.first_byte() && !matches!(packet_type, PacketType::Disconnect) {")],
-            {"codec refused::flags_that_do_not_belong_to_the_packet_type": "[e1, 02, 00, 01]"},
+            {
+                "codec refused::flags_that_do_not_belong_to_the_packet_type": "[e1, 02, 00, 01]",
+                "machine ending::an_error_is_told_to_a_server_of_5_0_and_closes": '[e1, 00] ["Disconnected',
+            },
         ),
     ],
     ("v5", "MQTT-3.4.2-3"): [
@@ -311,7 +318,7 @@ BREACHES = {
     ("v3", "MQTT-2.2.2-1"): [
         (
             "UNSUBSCRIBE has flags 0000",
-            [("packet/packet_type.rs", "matches!(self, Self::Pubrel | Self::Subscribe | Self::Unsubscribe)", "matches!(self, Self::Pubrel | Self::Subscribe)")],
+            UNSUBSCRIBE_WITHOUT_FLAGS,
             {"codec packets::each_sample_is_written_as_its_bytes_and_read_from_them": "failed: UNSUBSCRIBE 3"},
         ),
     ],
@@ -389,5 +396,162 @@ BREACHES = {
             [("connection/receive.rs", "let early = matches!(packet_type, PacketType::Connack | PacketType::Auth);", "let early = matches!(packet_type, PacketType::Connack | PacketType::Auth | PacketType::Disconnect);")],
             {"machine handshake::a_packet_before_connack_closes": "Disconnected 0x89"},
         ),
+    ],
+    # And twenty more.
+    ("v5", "MQTT-3.11.3-1"): [
+        (
+            "the codes of UNSUBACK are taken from behind",
+            [("connection/receive.rs", "if !codes.get(index).is_some_and(ReasonCode::is_failure) {", "if !codes.get(codes.len().wrapping_sub(index + 1)).is_some_and(ReasonCode::is_failure) {")],
+            {"machine subscribe::unsuback_completes_its_request": 'left: ["c:0 Granted"]'},
+        ),
+    ],
+    ("v5", "MQTT-3.6.1-1"): [
+        (
+            "the flags of PUBREL are not looked at",
+            [("packet/fixed_header.rs", "} else if first != packet_type.first_byte() {", "} else if first != packet_type.first_byte() && !matches!(packet_type, PacketType::Pubrel) {")],
+            {"codec refused::flags_that_do_not_belong_to_the_packet_type": "[60, 02, 00, 01]", "machine ending::an_error_is_told_to_a_server_of_5_0_and_closes": "[60, 02, 00, 01] []"},
+        ),
+        (
+            "PUBREL has flags 0000",
+            [("packet/packet_type.rs", "matches!(self, Self::Pubrel | Self::Subscribe | Self::Unsubscribe)", "matches!(self, Self::Subscribe | Self::Unsubscribe)")],
+            {"machine publish_out::pubrel_begins_with_0x62": "left: [[96, 2, 0, 1]]"},
+        ),
+    ],
+    ("v3", "MQTT-3.14.4-2"): [
+        (
+            "what is due leaves behind DISCONNECT",
+            [("connection/transmit.rs", "            Phase::Connected => {}\n", "            Phase::Connected | Phase::Closed => {}\n")],
+            {"machine ending::after_disconnect_nothing_more_is_sent_and_the_connection_is_closed": "pair.sent().is_empty()"},
+        ),
+    ],
+    ("v3", "MQTT-3.9.3-1"): [
+        (
+            "the codes of SUBACK begin with the second",
+            [("connection/receive.rs", "filters.iter().zip(suback.reason_codes.iter())", "filters.iter().zip(suback.reason_codes.iter().skip(1).chain(suback.reason_codes.iter().take(1)))")],
+            {"machine subscribe::suback_completes_its_request_with_a_code_for_each_filter": "b:2 Granted"},
+        ),
+    ],
+    ("v5", "MQTT-4.3.3-2"): [
+        (
+            "each PUBLISH at QoS 2 has DUP",
+            [("connection/transmit.rs", "Delivery::ExactlyOnce { packet_identifier, dup: exchange.sent }", "Delivery::ExactlyOnce { packet_identifier, dup: true }")],
+            {"machine publish_out::qos_2_is_held_until_pubrec_and_its_pubrel_until_pubcomp": "PUBLISH #1 q2 dup t a"},
+        ),
+    ],
+    ("v5", "MQTT-3.2.2-14"): [
+        (
+            "RETAIN is sent to a Server without it",
+            [("connection/limits.rs", "if retain && !self.retain_available {", "if false {")],
+            {"machine limits::retain_available_is_a_local_error": "right: Err(RetainNotSupported)", "machine reconnect::what_the_new_server_cannot_take_is_refused_by_name": "retain t b"},
+        ),
+    ],
+    ("v3", "MQTT-3.1.2-20"): [
+        (
+            "a Password is read without its flag",
+            [("packet/connect.rs", "let password = if flags & PASSWORD != 0 {", "let password = if flags & PASSWORD != 0 || !reader.is_empty() {")],
+            {"codec refused::connect_fields_without_their_flag_and_flags_without_their_field": "10000000 V3_1_1"},
+        ),
+        (
+            "an empty Password is written without its flag",
+            [
+                ("packet/connect.rs", "        if let Some(password) = self.password {\n            measure.binary(password);\n        }", "        measure.binary(self.password.unwrap_or(&[]));"),
+                ("packet/connect.rs", "        if let Some(password) = self.password {\n            writer.binary(password);\n        }", "        writer.binary(self.password.unwrap_or(&[]));"),
+            ],
+            {"codec written::empty_user_names_and_passwords_are_not_absent_ones": "04, 70, 75, 6d, 70, 00, 00]"},
+        ),
+    ],
+    ("v5", "MQTT-3.1.2-24"): [
+        (
+            "a packet of any size is taken",
+            [("connection/receive.rs", "Some(maximum) if self.version.is_v5() && bytes > maximum as usize => Err(ProtocolError::PacketTooLarge),", "Some(_) if bytes == 0 => Err(ProtocolError::PacketTooLarge),")],
+            {"machine limits::a_packet_above_our_maximum_closes_with_0x95": 'left: ["Message q0 t'},
+        ),
+    ],
+    ("v5", "MQTT-3.7.2-2"): [
+        (
+            "only User Properties are left out",
+            [("property/identifier.rs", "matches!(self, Self::ReasonString | Self::UserProperty)", "matches!(self, Self::UserProperty)")],
+            {"codec within::acks_go_without_their_diagnostics": "PacketTooLarge"},
+        ),
+    ],
+    ("v3", "MQTT-3.10.1-1"): [
+        ("UNSUBSCRIBE has flags 0000", UNSUBSCRIBE_WITHOUT_FLAGS, {"codec packets::each_sample_is_written_as_its_bytes_and_read_from_them": "failed: UNSUBSCRIBE 3"}),
+    ],
+    ("v5", "MQTT-3.1.3-3"): [
+        (
+            "an empty Client Identifier is left out",
+            [
+                ("packet/connect.rs", "        measure.string(self.client_identifier);", "        if !self.client_identifier.is_empty() {\n            measure.string(self.client_identifier);\n        }"),
+                ("packet/connect.rs", "        writer.binary(self.client_identifier.as_bytes());", "        if !self.client_identifier.is_empty() {\n            writer.binary(self.client_identifier.as_bytes());\n        }"),
+            ],
+            {"codec packets::each_sample_is_written_as_its_bytes_and_read_from_them": "failed: CONNECT 5.0 with everything"},
+        ),
+    ],
+    ("v5", "MQTT-2.2.1-4"): [
+        (
+            "an identifier of 0 is read",
+            [("codec/reader.rs", "            self.fail(DecodeError::PacketIdentifierZero);\n", "")],
+            {"codec refused::packet_identifiers_of_zero": "PUBLISH, QoS 1"},
+        ),
+    ],
+    ("v5", "MQTT-4.7.0-1"): [
+        ("a topic name may have wildcards", TOPIC_NAMES_WITH_WILDCARDS, {"codec refused::publish_topics": "right: Err(InvalidTopicName)", "codec topics::topic_names": "right: Some(Wildcard)"}),
+    ],
+    ("v5", "MQTT-4.6.0-1"): [
+        (
+            "what is sent again comes behind what waits",
+            [("session/outgoing.rs", "            waiting.prepend(table, sent);\n", "            sent.prepend(table, waiting);\n            core::mem::swap(sent, waiting);\n")],
+            {"machine reconnect::the_order_survives_a_second_cut_in_the_middle_of_sending_again": 'right: "abcd"'},
+        ),
+    ],
+    ("v3", "MQTT-3.1.2-14"): [
+        (
+            "a will of QoS 3 is read as QoS 2",
+            [
+                ("packet/connect.rs", "    } else if flags & WILL_QOS == WILL_QOS {\n        Err(DecodeError::InvalidQoS)\n", ""),
+                ("packet/connect.rs", ".ok_or(DecodeError::InvalidQoS)?", ".unwrap_or(QoS::ExactlyOnce)"),
+            ],
+            {"codec refused::connect_flags": "00011100 V3_1_1"},
+        ),
+    ],
+    ("v5", "MQTT-4.9.0-1"): [
+        (
+            "one more is sent than the quota",
+            ONE_ABOVE_THE_QUOTA,
+            {
+                "machine identifiers::the_whole_quota_is_used_and_no_more": "left: 65535\n right: 65534",
+                "machine publish_out::receive_maximum_of_one_is_held_until_pubcomp_and_delays_nothing_but_publish": '["PUBLISH #1 q2 t a", "PUBLISH #2 q2 t b"]',
+            },
+        ),
+    ],
+    ("v5", "MQTT-4.3.3-5"): [
+        (
+            "the exchange is over once PUBREL was sent",
+            [
+                (
+                    "session/outgoing.rs",
+                    "        to.push_back(self.storage.outgoing_mut(), id);\n    }",
+                    "        to.push_back(self.storage.outgoing_mut(), id);\n        if self.exchange(id).is_some_and(|exchange| matches!(exchange.stage, Stage::AwaitPubcomp)) {\n            self.complete(id);\n        }\n    }",
+                )
+            ],
+            {"machine publish_out::qos_2_is_held_until_pubrec_and_its_pubrel_until_pubcomp": "left: 0"},
+        ),
+    ],
+    ("v5", "MQTT-3.8.3-1"): [
+        (
+            "filters are written without their lengths",
+            [("packet/subscribe.rs", "            writer.binary(subscription.filter.as_str().as_bytes());", "            writer.bytes(subscription.filter.as_str().as_bytes());")],
+            {"codec packets::each_sample_is_written_as_its_bytes_and_read_from_them": "failed: SUBSCRIBE"},
+        ),
+    ],
+    ("v5", "MQTT-3.1.3-11"): [
+        (
+            "the Will Topic is written without its length",
+            [("packet/connect.rs", "            writer.binary(will.topic.as_str().as_bytes());", "            writer.bytes(will.topic.as_str().as_bytes());")],
+            {"codec packets::each_sample_is_written_as_its_bytes_and_read_from_them": "with everything"},
+        ),
+    ],
+    ("v3", "MQTT-3.8.1-1"): [
+        ("SUBSCRIBE has flags 0000", SUBSCRIBE_WITHOUT_FLAGS, {"codec packets::each_sample_is_written_as_its_bytes_and_read_from_them": "failed: SUBSCRIBE 3"}),
     ],
 }

@@ -10,7 +10,7 @@ use mqtt_core::{DecodeError, EncodeError, Packet, PacketType, ProtocolVersion, S
 // [v3 MQTT-3.1.3-10 MQTT-3.1.3-11] [v5 MQTT-3.1.3-11 MQTT-3.1.3-12]
 // [v3 v5 MQTT-3.3.2-1] [v5 MQTT-3.3.2-13 MQTT-3.3.2-19] [v3 v5 MQTT-3.8.3-1] [v3 v5 MQTT-3.10.3-1]
 // [v3 MQTT-2.2.2-1] [v3 v5 MQTT-3.8.1-1] [v3 v5 MQTT-3.10.1-1] [v3 MQTT-3.14.1-1]
-// [v5 MQTT-2.2.2-1] [v5 MQTT-3.1.2-1]
+// [v5 MQTT-2.2.2-1] [v5 MQTT-3.1.2-1] [v3 v5 MQTT-3.1.2-9] [v3 MQTT-3.1.2-11]
 #[test]
 fn each_sample_is_written_as_its_bytes_and_read_from_them() {
     for sample in samples() {

@@ -84,7 +84,7 @@ fn a_topic_too_long_for_the_memory_of_aliases_closes() {
     assert_eq!(pair.sent(), ["DISCONNECT 0x83"]);
 }
 
-// [v5 MQTT-3.2.2-17 MQTT-3.3.2-9]
+// [v5 MQTT-3.2.2-17 MQTT-3.3.2-8 MQTT-3.3.2-9]
 #[test]
 fn an_alias_by_hand_is_within_the_servers_maximum() {
     let mut pair = Pair::limited(&[Property::TopicAliasMaximum(5)]);

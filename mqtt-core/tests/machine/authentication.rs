@@ -172,6 +172,7 @@ fn auth_leaves_out_its_diagnostics_rather_than_to_be_too_large() {
     assert_eq!(reauthenticate(&mut pair, &large), Err(UsageError::Encode(EncodeError::PacketTooLarge)));
 }
 
+// [v5 MQTT-3.1.2-29]
 #[test]
 fn unwanted_diagnostics_of_auth_close() {
     let mut pair = Pair::new(ProtocolVersion::V5_0);

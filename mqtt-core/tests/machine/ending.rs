@@ -112,6 +112,7 @@ fn a_disconnect_of_the_server_is_one_event_with_its_reason() {
 }
 
 // [v3 MQTT-4.8.0-1] [v5 MQTT-4.13.2-1] [v5 §4.13.1: an error is told in DISCONNECT, and closes]
+// [v3 MQTT-1.5.3-1 MQTT-1.5.3-2 MQTT-2.2.2-2 MQTT-3.3.1-4 MQTT-3.6.1-1] [v5 MQTT-3.6.1-1 MQTT-3.14.1-1 MQTT-3.15.1-1]
 #[test]
 fn an_error_is_told_to_a_server_of_5_0_and_closes() {
     for (bytes, reason, is_v3) in [
@@ -120,13 +121,18 @@ fn an_error_is_told_to_a_server_of_5_0_and_closes() {
         (&[0x32, 5, 0, 1, b't', 0, 0], "0x81", true), // identifier 0
         (&[0x30, 3, 0, 1, b'#'], "0x90", true),       // a wildcard
         (&[0x30, 3, 0, 1, 0xff], "0x81", true),       // not UTF-8
+        (&[0x30, 3, 0, 1, 0], "0x81", true),          // U+0000
+        (&[0x41, 2, 0, 1], "0x81", true),             // flags of PUBACK
+        (&[0x60, 2, 0, 1], "0x81", true),             // flags of PUBREL
+        (&[0xe1, 0], "0x81", false),                  // flags of DISCONNECT
+        (&[0xf1, 0], "0x81", false),                  // flags of AUTH
         (&[0x40, 3, 0, 1, 0x8e], "0x82", false),      // not a reason of PUBACK
         (&[0xf0, 0], "0x82", false),
     ] {
         for version in any_version().into_iter().filter(|version| version.is_v5() || is_v3) {
             let mut pair = Pair::connected(version);
             let events = pair.deliver(bytes);
-            assert!(events[0].starts_with("error"), "{bytes:02x?} {events:?}");
+            assert!(events.first().is_some_and(|event| event.starts_with("error")), "{bytes:02x?} {events:?}");
             let told = if version.is_v5() { vec![format!("DISCONNECT {reason}")] } else { vec![] };
             assert_eq!(pair.sent(), told, "{bytes:02x?}");
             assert!(pair.machine.is_closed());
@@ -148,6 +154,7 @@ fn the_disconnect_of_an_error_waits_for_a_buffer_that_holds_it() {
     assert!(pair.machine.is_closed());
 }
 
+// [v5 MQTT-4.13.2-1]
 #[test]
 fn a_server_that_takes_no_disconnect_gets_none() {
     let mut pair = Pair::limited(&[Property::MaximumPacketSize(2)]);

@@ -266,6 +266,12 @@ fn no_connack_is_a_failed_attempt() {
         assert!(pair.machine.is_closed());
         assert!(pair.sent().is_empty());
         assert_eq!(pair.connack(false, &[]), ["error ConnackTimeout"], "too late");
+        // The Server closes without a word.
+        pair.connect(&options(version));
+        assert_eq!(pair.machine.transport_lost(), ConnectionError::TransportLost);
+        assert_eq!(pair.machine.connection.failure(), Some(ConnectionError::TransportLost));
+        assert!(pair.machine.is_closed());
+        assert!(pair.sent().is_empty());
     }
 }
 

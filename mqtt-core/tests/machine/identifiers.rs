@@ -13,7 +13,7 @@ fn large(version: ProtocolVersion) -> Pair<Boxed> {
     pair
 }
 
-// trap P3; [v3 MQTT-2.3.1-2] [v5 MQTT-2.2.1-3 MQTT-4.3.2-1 MQTT-4.3.3-1]
+// trap P3; [v3 MQTT-2.3.1-2 MQTT-2.3.1-3] [v5 MQTT-2.2.1-3 MQTT-4.3.2-1 MQTT-4.3.3-1]
 #[test]
 fn all_65_535_are_used_once_over_all_kinds_and_then_it_is_full() {
     for version in any_version() {

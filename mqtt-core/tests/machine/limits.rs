@@ -243,7 +243,7 @@ fn limits_end_with_their_connection() {
     assert!(pair.publish(2, "larger than nine bytes").is_ok());
 }
 
-// trap L5
+// trap L5; [v5 MQTT-3.3.4-6]
 #[test]
 fn a_publish_takes_no_subscription_identifier_and_no_second_alias_or_expiry() {
     let mut pair = Pair::connected(V5);

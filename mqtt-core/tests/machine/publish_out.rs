@@ -4,7 +4,7 @@ use mqtt_core::{AckKind, Outcome, Payload, Property, PublishRequest, QoS, UsageE
 
 use crate::support::{Pair, any_version, topic};
 
-// [v3 MQTT-4.3.2-1 MQTT-2.3.1-6] [v5 MQTT-4.3.2-1 MQTT-4.3.2-2 MQTT-4.3.2-3 MQTT-2.2.1-5]
+// [v3 MQTT-4.3.2-1] [v5 MQTT-4.3.2-1 MQTT-4.3.2-2 MQTT-4.3.2-3]
 #[test]
 fn qos_1_is_held_until_puback() {
     for version in any_version() {
@@ -221,7 +221,7 @@ fn without_an_answer_nothing_is_sent_again_on_the_same_connection() {
     }
 }
 
-// [v3 v5 MQTT-4.6.0-4]
+// [v3 v5 MQTT-4.6.0-4] [v3 MQTT-2.3.1-6] [v5 MQTT-2.2.1-5]
 #[test]
 fn pubrels_leave_in_the_order_of_their_pubrecs() {
     for version in any_version() {

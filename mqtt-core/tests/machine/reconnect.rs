@@ -52,7 +52,7 @@ fn the_order_survives_a_second_cut_in_the_middle_of_sending_again() {
     }
 }
 
-// trap Q3; [v3 MQTT-4.3.3-1] [v5 MQTT-4.3.3-6]
+// trap Q3; [v3 MQTT-4.3.3-1 MQTT-4.4.0-1] [v5 MQTT-4.3.3-6 MQTT-4.4.0-1]
 #[test]
 fn after_pubrec_only_pubrel_is_sent_again() {
     for version in any_version() {

@@ -63,7 +63,7 @@ fn unsuback_completes_its_request() {
     }
 }
 
-// trap L7; [v3 MQTT-3.8.4-5] [v5 MQTT-3.8.4-6]
+// trap L7; [v3 MQTT-3.8.4-5] [v5 MQTT-3.8.4-6 MQTT-3.11.3-2]
 #[test]
 fn an_answer_to_no_request_or_with_the_wrong_count_closes() {
     for version in any_version() {
@@ -171,7 +171,7 @@ fn every_option_reaches_the_wire() {
     }
 }
 
-// trap S3
+// trap S3; [v3 MQTT-2.3.1-3]
 #[test]
 fn a_request_in_flight_at_the_cut_is_sent_again_with_its_identifier() {
     for version in any_version() {
