@@ -7,15 +7,15 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use mqtt_std::testkit::Broker;
 //! use mqtt_std::tape::{Progress, Redact, Tape, replay};
+//! use mqtt_std::testkit::{Broker, BrokerOptions};
 //! use mqtt_std::{Client, Options, QoS};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let path = std::env::temp_dir().join(format!("mqtt-tape-{}", std::process::id()));
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! # runtime.block_on(async {
-//! let broker = Broker::start().await?;
+//! let broker = Broker::start(BrokerOptions::new()).await?;
 //! let tape = Tape::to_file(&path).redact(Redact::SECRETS.payloads());
 //! let options: Options = broker.url().parse()?;
 //! let client = Client::connect(options.password("secret").user_name("alice").tape(&tape)).await?;
@@ -51,13 +51,14 @@
 //! then numbers: milliseconds since 1970, exchanges, bytes of messages, Topic Aliases in and out. There is no seed: the machine has
 //! no randomness. A number has seven bits a byte, the lowest first.
 //!
-//! Then entries, each with its length in front as a number: what it is (a byte), the moment if the call has one (0 for the epoch, or else
-//! the distance to the moment before, doubled, odd if it goes back, and one more), the arguments, the answer. Texts and
-//! packets have their length, how many `x` at their end are left out, and the others. Commands are the packets that they are, as 5.0 writes
-//! them; what came is the packet as it came; a record is what [`mqtt_core::Record::encode`] writes. An answer has its length; one of
-//! more than 40 bytes stands as its first 24 and a CRC-32 of all. Where the deadline, or what is in flight, has changed since the
-//! entry before, an entry says how; every 256 calls one has a CRC-32 of all that the machine knows. The last entry says why it is the
-//! last one. A file that ends without it is of a program that died; it can be replayed as far as it goes.
+//! Then entries, each with its length in front as a number: what it is (a byte: `Kind` in `tape/format.rs`), the moment if the call
+//! has one (0 for the epoch, or else the distance to the moment before, doubled, odd if it goes back, and one more), the arguments,
+//! the answer. Texts and packets have their length, how many `x` at their end are left out, and the others. Commands are the packets
+//! that they are, as 5.0 writes them; what came is the packet as it came; a record is what [`mqtt_core::Record::encode`] writes. An
+//! answer has its length; one of more than 40 bytes stands as its first 24 and a CRC-32 of all. Of a call whose arguments make no
+//! packet there is little more than its name: the machine has refused it. Where the deadline, or what is in flight, has changed since
+//! the entry before, an entry says how; every 256 calls one has a CRC-32 of all that the machine knows. The last entry says why it is
+//! the last one. A file that ends without it is of a program that died; it can be replayed as far as it goes.
 
 mod answer;
 mod apply;
