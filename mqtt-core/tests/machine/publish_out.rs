@@ -193,6 +193,23 @@ fn a_repeated_pubrec_gets_its_pubrel_again() {
     }
 }
 
+// A Server that repeats itself with another word: the last one counts, and a refusal has no PUBREL.
+#[test]
+fn a_pubrec_that_refuses_after_one_that_did_not_ends_the_exchange() {
+    for pubrel_sent in [false, true] {
+        let mut pair = Pair::connected(mqtt_core::ProtocolVersion::V5_0);
+        pair.publish(2, "a").unwrap();
+        pair.sent();
+        pair.pubrec(1);
+        if pubrel_sent {
+            pair.sent();
+        }
+        assert_eq!(pair.ack(AckKind::Pubrec, 1, 0x97), ["Published #1 0x97"]);
+        assert!(pair.sent().is_empty());
+        assert!(pair.session().is_idle());
+    }
+}
+
 // RabbitMQ answers a QoS 2 PUBLISH of 3.1.1 with PUBACK.
 #[test]
 fn puback_ends_a_qos_2_publish_of_3_1_1_only() {

@@ -105,6 +105,25 @@ fn nothing_is_published_before_the_record_of_its_session_is_durable() {
     }
 }
 
+#[test]
+fn a_record_of_a_session_that_failed_is_still_waited_for() {
+    for version in any_version() {
+        let mut pair = Pair::durable(version);
+        pair.publish(2, "a").unwrap();
+        pair.sync = false;
+        pair.connect(&options(version));
+        pair.connack(false, &[]);
+        let failed = pair.log[1].0;
+        pair.machine.record_failed(failed).unwrap();
+        pair.machine.records_durable(failed.number());
+        pair.write_records();
+        assert!(pair.sent().is_empty());
+        let records = pair.log.len();
+        pair.make_durable(records);
+        assert_eq!(pair.sent(), ["PUBLISH #1 q2 t a"]);
+    }
+}
+
 // The program has no state, and takes up what the Server has: from its records the session is known after a crash.
 #[test]
 fn a_session_that_was_expected_is_recorded_when_it_is_there() {
