@@ -2,13 +2,15 @@
 
 use core::time::Duration;
 
-use mqtt_core::{Connack, Packet, PacketType, Properties, Property};
-use mqtt_std::testkit::{Expect, Network, Script};
-use mqtt_std::{Backoff, Client, Options, ProtocolVersion, QoS, ReasonCode, Status, TopicAliasUse};
+use mqtt_core::{
+    AckKind, Connack, Delivery, Packet, PacketIdentifier, PacketType, Properties, Property, Publish, TopicName,
+};
+use mqtt_std::testkit::{Expect, Network, Peer, Script};
+use mqtt_std::{Backoff, CleanStart, Client, Options, ProtocolVersion, QoS, ReasonCode, TopicAliasUse};
 use tokio::time::timeout;
 
 use super::film::Film;
-use super::support::{BOTH, PATIENCE, V5, next, status};
+use super::support::{BOTH, PATIENCE, V5, next};
 
 fn options(network: &Network, version: ProtocolVersion, film: &Film) -> Options {
     Options::new("memory", 1883)
@@ -63,44 +65,45 @@ async fn a_broker_that_says_what_none_should() {
 async fn a_conversation_that_breaks_off_at_each_packet() {
     for &version in BOTH {
         let (film, network) = (Film::new(), Network::new());
-        let script = Script::new(version)
-            .expect(Expect::connect())
-            .answer()
-            .expect(Expect::subscribe("a"))
-            .close()
-            .expect(Expect::connect().clean_start(false))
-            .connack(true)
-            .expect(Expect::subscribe("a"))
-            .answer()
-            .expect(Expect::publish("c").dup(false))
-            .close()
-            .expect(Expect::connect().clean_start(false))
-            .connack(true)
-            .expect(Expect::publish("c").dup(true))
-            .answer()
-            .expect(Expect::pubrel())
-            .reset()
-            .expect(Expect::connect())
-            .connack(true)
-            .expect(Expect::pubrel())
-            .publish("a", QoS::ExactlyOnce, "x")
-            .expect(Expect::packet(PacketType::Pubrec))
-            .close()
-            // Now the session is lost.
-            .expect(Expect::connect())
-            .connack(false)
-            .expect(Expect::subscribe("a"))
-            .answer();
-        let playing = script.start(&network);
-        let options = options(&network, version, &film).keep_session().clean_start(mqtt_std::CleanStart::First);
+        let peer = Peer::in_memory(&network, version);
+        let first = PacketIdentifier::new(1).unwrap();
+        let again = Publish {
+            topic: Some(TopicName::new("a").unwrap()),
+            delivery: Delivery::ExactlyOnce { packet_identifier: first, dup: true },
+            retain: false,
+            properties: Properties::EMPTY,
+            payload: b"x",
+        };
+        let resumed = |script: Script| script.expect(Expect::connect().clean_start(false)).connack(true);
+        let script = Script::new(version).expect(Expect::connect()).answer().expect(Expect::subscribe("a")).close();
+        let script = resumed(script).expect(Expect::subscribe("a")).answer().expect(Expect::publish("c").dup(false));
+        let script = resumed(script.close()).expect(Expect::publish("c").dup(true)).answer().expect(Expect::pubrel());
+        let script = resumed(script.reset()).expect(Expect::pubrel()).answer().publish("a", QoS::ExactlyOnce, "x");
+        let script = resumed(script.expect(Expect::packet(PacketType::Pubrec)).close()).send(&Packet::Publish(again));
+        let script = script.expect(Expect::packet(PacketType::Pubrec));
+        let script = script.acknowledge(AckKind::Pubrel, 1, ReasonCode::SUCCESS);
+        let script = script.expect(Expect::packet(PacketType::Pubcomp));
+
+        let options = options(&network, version, &film).keep_session().clean_start(CleanStart::First);
         let client = Client::connect_retrying(options).unwrap();
-        let mut stream = client.subscribe("a", QoS::ExactlyOnce).await.unwrap();
-        let receipt = client.publish("c", "b").qos(QoS::ExactlyOnce).send().await.unwrap();
-        let conversation = timeout(LONG, playing.and_then()).await.unwrap().unwrap();
+        let application = async {
+            let stream = client.subscribe("a", QoS::ExactlyOnce).await.unwrap();
+            client.publish("c", "b").qos(QoS::ExactlyOnce).await.unwrap();
+            stream
+        };
+        let (played, mut stream) =
+            timeout(LONG, async { tokio::join!(script.play(&peer), application) }).await.unwrap();
         assert_eq!(next(&mut stream).await.payload(), b"x");
-        assert!(receipt.await.is_err(), "its outcome is unknown");
+
+        // And the session is lost.
+        let receipt = client.publish("d", "e").qos(QoS::ExactlyOnce).send().await.unwrap();
+        let mut conversation = played.unwrap().unwrap();
+        conversation.expect(&Expect::publish("d")).await.unwrap();
         drop(conversation);
-        status(&client, |status| matches!(status, Status::Waiting { .. } | Status::Connecting { .. })).await;
+        let mut conversation = peer.welcome(false).await.unwrap();
+        conversation.expect(&Expect::subscribe("a")).await.unwrap();
+        conversation.answer().await.unwrap();
+        assert!(receipt.await.is_err(), "its outcome is unknown");
         let _ = client.shutdown(Duration::ZERO).await;
         film.keep(&format!("kit-cuts-{}", version.level())).await;
     }
