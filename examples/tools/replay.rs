@@ -69,7 +69,7 @@ fn replayed() -> Result<ExitCode> {
         match replayed {
             Ok(replayed) => {
                 let end = match replayed.end {
-                    Some(Stop::None) => "to its end".to_owned(),
+                    Some(Stop::ClientEnded) => "to its end".to_owned(),
                     Some(stop) => format!("until it stops: {stop}"),
                     None => "until it breaks off".to_owned(),
                 };

@@ -228,7 +228,7 @@ pub enum Progress {
 #[non_exhaustive]
 pub enum Stop {
     /// Its client has ended.
-    None,
+    ClientEnded,
     /// At its [limit](Tape::limit).
     Limit,
     /// The disk fell too far behind.
@@ -242,7 +242,7 @@ pub enum Stop {
 impl Stop {
     const fn number(self) -> u8 {
         match self {
-            Self::None => 0,
+            Self::ClientEnded => 0,
             Self::Limit => 1,
             Self::TooSlow => 2,
             Self::Failed(_) => 3,
@@ -252,7 +252,7 @@ impl Stop {
 
     const fn from_u8(number: u8) -> Option<Self> {
         match number {
-            0 => Some(Self::None),
+            0 => Some(Self::ClientEnded),
             1 => Some(Self::Limit),
             2 => Some(Self::TooSlow),
             // Which one is not written.
@@ -266,7 +266,7 @@ impl Stop {
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => f.write_str("the client has ended"),
+            Self::ClientEnded => f.write_str("the client has ended"),
             Self::Limit => f.write_str("at its limit"),
             Self::TooSlow => f.write_str("the disk was too slow"),
             Self::Failed(kind) => write!(f, "it could not be written: {kind}"),

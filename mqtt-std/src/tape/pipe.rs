@@ -41,7 +41,7 @@ impl Pipe {
             // The writer may be the application's code.
             let written = contain(|| other.write(open, &status)).unwrap_or(Err(io::ErrorKind::Other));
             let end = match written {
-                Ok(Stop::None) => Progress::Complete,
+                Ok(Stop::ClientEnded) => Progress::Complete,
                 Ok(stop) => Progress::Stopped(stop),
                 Err(kind) => Progress::Stopped(Stop::Failed(kind)),
             };

@@ -268,7 +268,7 @@ impl Recorder {
 impl Drop for Recorder {
     /// Of a client that was never driven.
     fn drop(&mut self) {
-        self.end(Stop::None);
+        self.end(Stop::ClientEnded);
     }
 }
 

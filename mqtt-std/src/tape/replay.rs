@@ -29,7 +29,7 @@ impl Replayed {
     /// Tells whether it is all that the client did.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        matches!(self.end, Some(Stop::None))
+        matches!(self.end, Some(Stop::ClientEnded))
     }
 }
 
@@ -213,7 +213,7 @@ impl<'t> Play<'t> {
                 // One that ended before its client may have lost what comes before the next call.
                 match (stop, self.waiting.is_empty()) {
                     (_, true) => {}
-                    (Stop::None, false) => self.player.machine.note_state(),
+                    (Stop::ClientEnded, false) => self.player.machine.note_state(),
                     _ => self.waiting.clear(),
                 }
             }

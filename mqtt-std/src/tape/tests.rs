@@ -545,7 +545,7 @@ fn at_its_limit_a_tape_ends_with_a_mark() {
             "{limit}"
         );
         let replayed = replay(&bytes).unwrap();
-        assert_eq!(replayed.end, Some(if stopped { Stop::Limit } else { Stop::None }));
+        assert_eq!(replayed.end, Some(if stopped { Stop::Limit } else { Stop::ClientEnded }));
         assert_eq!(replayed.is_complete(), !stopped);
     }
 }

@@ -1,6 +1,6 @@
 //! What was recorded happens again: tapes that are made here, with Mosquitto and the test kit, and those that are kept.
 //!
-//! A tape of a failure becomes a test by copying it to `kept/`. `MQTT_KEEP_TAPES=mqtt-std/tests/tapes/kept` makes those anew that are
+//! A tape of a failure becomes a test by copying it to `kept/`. With `MQTT_KEEP_TAPES=$PWD/mqtt-std/tests/tapes/kept` the tests write theirs
 //! there: what the machine does is meant to be another thing then.
 
 // The lints' configuration exempts test functions, not their helpers.
