@@ -1,17 +1,29 @@
 //! A table keyed by Packet Identifier whose operations take constant time.
 
+use core::hash::{Hash, Hasher};
+
 use super::free_slots::FreeSlots;
 use mqtt_core::{PacketIdentifier, Table};
 
 /// The slot of an identifier is the identifier modulo the number of slots, a power of two. Where two identifiers meet, the table
 /// doubles; at 65,536 slots none do. Identifiers of our own are chosen so that their slot is free, so the table grows only
 /// with the number of exchanges.
-#[derive(Debug, Hash)]
+#[derive(Debug)]
 pub(crate) struct HeapTable<T> {
     slots: Vec<Option<(PacketIdentifier, T)>>,
     free: FreeSlots,
     len: u16,
     limit: u16,
+    /// How many were put in since there was no memory.
+    inserted: u32,
+}
+
+impl<T: Hash> Hash for HeapTable<T> {
+    /// Without what only says when memory goes back.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { slots, free, len, limit, inserted: _ } = self;
+        (slots, free, len, limit).hash(state);
+    }
 }
 
 /// Before the first exchange there is no memory at all.
@@ -20,7 +32,7 @@ const FIRST_CAPACITY: usize = 8;
 impl<T> HeapTable<T> {
     /// An empty table for at most `limit` exchanges.
     pub(crate) const fn new(limit: u16) -> Self {
-        Self { slots: Vec::new(), free: FreeSlots::EMPTY, len: 0, limit }
+        Self { slots: Vec::new(), free: FreeSlots::EMPTY, len: 0, limit, inserted: 0 }
     }
 
     fn index(&self, id: PacketIdentifier) -> usize {
@@ -53,8 +65,9 @@ impl<T> HeapTable<T> {
         let (_, value) = self.slots.get_mut(index)?.take_if(|(owner, _)| *owner == id)?;
         self.free.give(index);
         self.len = self.len.saturating_sub(1);
-        if self.len == 0 && self.slots.len() > 1024 {
-            // A burst is over: its memory goes back.
+        if self.len == 0 && self.slots.len() > 1024 && self.inserted as usize > self.slots.len() / 2 {
+            // A burst is over: its memory goes back. Two of the Server's that meet make the largest table at once, which is not to be
+            // made anew for each such pair.
             self.clear();
         }
         Some(value)
@@ -95,6 +108,7 @@ impl<T> Table<T> for HeapTable<T> {
             *slot = Some((id, value));
         }
         self.len = self.len.saturating_add(1);
+        self.inserted = self.inserted.saturating_add(1);
         true
     }
 
@@ -194,6 +208,29 @@ mod tests {
             assert_eq!(usize::from(table.len()), model.len());
         }
         assert!(model.iter().all(|(id, value)| table.get(*id) == Some(value)));
+    }
+
+    #[test]
+    fn the_memory_of_a_burst_goes_back_and_that_of_two_that_meet_is_kept() {
+        let mut table = HeapTable::new(u16::MAX);
+        let last = fill(&mut table, PacketIdentifier::MAX);
+        for number in 1..=last.number() {
+            table.take(id(number));
+        }
+        assert_eq!(table.slots.capacity(), 0);
+        for round in 0..1 << 14 {
+            for number in [1, 0x8001] {
+                assert!(table.insert(id(number), number));
+            }
+            for number in [1, 0x8001] {
+                table.take(id(number));
+            }
+            assert_eq!(table.slots.len(), 1 << 16, "in round {round}");
+        }
+        // By now they have paid for it.
+        assert!(table.insert(id(1), 1));
+        table.take(id(1));
+        assert_eq!(table.slots.capacity(), 0);
     }
 
     #[test]
