@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn an_answer_names_its_request_by_correlation_data_or_by_its_topic() {
-        let seven = 7_u64.to_be_bytes();
+        let seven = RequestKey::new(7).correlation_data();
+        assert_eq!(seven, [0, 0, 0, 0, 0, 0, 0, 7]);
         let (data, short, long) = (
             [Property::CorrelationData(&seven)],
             [Property::CorrelationData(&[7])],
