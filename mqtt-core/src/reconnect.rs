@@ -373,3 +373,15 @@ impl<'a> ConnectOptions<'a> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::mix;
+
+    #[test]
+    fn numbers_are_mixed_as_split_mix_64_does() {
+        // The first numbers of the generator, with the seeds 0 and 1234567.
+        assert_eq!(mix(0), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(mix(1_234_567), 6_457_827_717_110_365_317);
+    }
+}

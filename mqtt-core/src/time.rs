@@ -51,12 +51,13 @@ impl Instant {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Whole seconds from `earlier` to this moment, rounded up; 0 if it is not earlier, `u32::MAX` if it is long ago.
+    /// Whole seconds from `earlier` to this moment, rounded up; after seven weeks as many as 32 too few; 0 if it is not earlier,
+    /// `u32::MAX` after 34 years.
     #[must_use]
     pub const fn secs_since(self, earlier: Self) -> u32 {
         let millis = self.millis_since(earlier);
-        // Division of 64 bits costs a small processor a kilobyte of code. 2^32 ms are seven weeks; beyond that the
-        // eight bits that are lost make an error below 0.3 s.
+        // Division of 64 bits costs a small processor a kilobyte of code. 2^32 ms are seven weeks; beyond that 256 ms are the unit,
+        // and what is less than 125 of them is lost.
         if millis <= u32::MAX as u64 {
             (millis as u32).div_ceil(1000)
         } else {
@@ -109,5 +110,18 @@ mod tests {
             assert_eq!(Instant::from_millis(millis).secs_since(Instant::ZERO), seconds, "{millis} ms");
         }
         assert_eq!(Instant::ZERO.secs_since(Instant::from_millis(5)), 0);
+    }
+
+    #[test]
+    fn seconds_of_more_than_seven_weeks_are_few_too_few() {
+        for millis in (0..58_u64).map(|step| u64::from(u32::MAX) + 1 + step * 18_700_000_007).chain([(1 << 40) - 1]) {
+            let seconds = u64::from(Instant::from_millis(millis).secs_since(Instant::ZERO));
+            assert!((0..=32_000 + 255).contains(&(millis - seconds * 1000)), "{millis} ms: {seconds} s");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_the_milliseconds_it_was_made_of() {
+        assert_eq!(Instant::from_millis(1234).plus_millis(6).plus_secs(2).as_millis(), 3240);
     }
 }

@@ -86,11 +86,12 @@ mod tests {
                 for byte in 0..=u8::MAX {
                     let mut bytes = vec![b'x'; len];
                     bytes[place] = byte;
-                    let wanted = [0, b'#', b'+'];
                     let found = matches!(byte, 0 | b'#' | b'+');
-                    assert_eq!(contains(&bytes, wanted), found, "{byte} at {place} of {len}");
-                    // As bare metal does it.
-                    assert_eq!(contains_slowly(&bytes, wanted), found, "{byte} at {place} of {len}");
+                    for wanted in [[0, b'#', b'+'], [b'#', b'+', 0], [b'+', 0, b'#']] {
+                        assert_eq!(contains(&bytes, wanted), found, "{byte} at {place} of {len}");
+                        // As bare metal does it.
+                        assert_eq!(contains_slowly(&bytes, wanted), found, "{byte} at {place} of {len}");
+                    }
                 }
             }
         }

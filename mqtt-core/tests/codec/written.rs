@@ -267,6 +267,22 @@ fn what_3_1_1_cannot_say_is_an_error_and_never_left_out() {
 }
 
 #[test]
+fn a_suback_says_whether_5_0_would_know_its_code() {
+    let suback = |code| {
+        let (properties, reason_codes) = (Properties::EMPTY, ReasonCodes::new(code));
+        Packet::Suback(Suback { packet_identifier: id(1), properties, reason_codes })
+    };
+    let unknown = EncodeError::ReasonCodeNotAllowed(ReasonCode::from_u8(0x05));
+    for (version, code, expected) in [
+        (ProtocolVersion::V3_1_1, &[0x87], EncodeError::NotInVersion),
+        (ProtocolVersion::V3_1_1, &[0x05], unknown),
+        (V5, &[0x05], unknown),
+    ] {
+        assert_eq!(refusal(suback(code), version, Sender::Server), Some(expected), "{version:?}");
+    }
+}
+
+#[test]
 fn options_of_5_0_that_were_received_do_not_go_into_3_1_1() {
     let wire = b"\x82\x07\0\x01\0\0\x01t\x14";
     let Ok(Packet::Subscribe(subscribe)) = Packet::decode(V5, Sender::Client, wire) else { panic!() };
