@@ -209,6 +209,15 @@ fn diagnostics_that_were_not_wanted_close_with_0x82_where_they_are_not_allowed()
             assert_eq!(pair.sent(), ["DISCONNECT 0x82"]);
         }
     }
+    // Answers without them are as ever.
+    let mut pair = Pair::connected_as(&unwanted);
+    pair.subscribe(&[("a", 0)]).unwrap();
+    pair.unsubscribe(&["a"]).unwrap();
+    pair.publish(1, "a").unwrap();
+    pair.sent();
+    assert_eq!(pair.suback(1, &[0]), ["Subscribed #1 0x00"]);
+    assert_eq!(pair.unsuback(2, &[0]), ["Unsubscribed #2 0x00"]);
+    assert_eq!(pair.puback(3), ["Published #3"]);
     // PUBLISH, CONNACK and DISCONNECT may.
     let mut pair = Pair::new(V5);
     pair.connect(&unwanted);
