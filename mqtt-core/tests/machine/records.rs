@@ -604,15 +604,21 @@ fn every_record_reads_as_it_was_written() {
 
 #[test]
 fn a_smaller_storage_than_that_of_the_log_says_so() {
+    fn restored(pair: &Pair) -> Vec<bool> {
+        let mut small = mqtt_core::Machine::new(mqtt_core::ArrayStorage::<1, 1, 100>::new());
+        let records = pair.log.iter().map(|(_, bytes)| Record::decode(bytes).unwrap());
+        records.map(|record| small.restore(pair.now, &record).is_ok()).collect()
+    }
     let mut pair = Pair::durable(ProtocolVersion::V5_0);
     pair.publish(1, "a").unwrap();
     pair.publish(1, "b").unwrap();
-    let mut small = mqtt_core::Machine::new(mqtt_core::ArrayStorage::<1, 1, 100>::new());
-    let mut results = Vec::new();
-    for (_, bytes) in &pair.log {
-        results.push(small.restore(pair.now, &Record::decode(bytes).unwrap()).is_ok());
-    }
-    assert_eq!(results, [true, false]);
+    assert_eq!(restored(&pair), [true, false]);
+
+    let mut pair = connected(ProtocolVersion::V5_0);
+    pair.message(2, 1, "a");
+    pair.message(2, 2, "b");
+    assert_eq!(kinds(&pair), ["SessionStarted", "Received", "Received"]);
+    assert_eq!(restored(&pair), [true, true, false]);
 }
 
 #[test]
