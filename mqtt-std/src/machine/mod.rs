@@ -406,6 +406,6 @@ impl Machine {
 const TOPIC_ALIASES: u16 = 32;
 
 /// A packet that is in the buffer as a whole; without bytes there is none.
-fn whole(head_len: usize) -> Option<Transmit> {
+pub(crate) fn whole(head_len: usize) -> Option<Transmit> {
     (head_len > 0).then_some(Transmit { head_len, payload: TransmitPayload::None })
 }

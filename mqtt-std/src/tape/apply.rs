@@ -13,7 +13,7 @@ use super::Notes;
 use super::describe::packet;
 use super::encode::{AUTOMATIC, FRAMING, SHAPE};
 use super::format::{Clock, Damaged, Header, Kind, Reader, version};
-use crate::machine::Machine;
+use crate::machine::{Machine, whole};
 
 /// The machine of a tape, and what its answers gave to call it with.
 pub(super) struct Player {
@@ -423,10 +423,6 @@ fn alias(reader: &mut Reader<'_>) -> Result<TopicAliasUse, Damaged> {
         Some(AUTOMATIC) => TopicAliasUse::Automatic,
         Some(alias) => TopicAliasUse::Number(u16::try_from(alias).map_err(|_| Damaged)?),
     })
-}
-
-fn whole(head_len: usize) -> Option<Transmit> {
-    (head_len > 0).then_some(Transmit { head_len, payload: mqtt_core::TransmitPayload::None })
 }
 
 fn identifier(reader: &mut Reader<'_>) -> Result<PacketIdentifier, Damaged> {

@@ -52,14 +52,28 @@ pub(super) fn answer(kind: Kind, bytes: &[u8]) -> String {
         [] => "nothing".to_owned(),
         [REFUSED, name @ ..] if refused => format!("refused: {}", name.escape_ascii()),
         // A packet: what it begins with tells most of it.
-        [0, 1, length_and_packet @ ..] if matches!(kind, Kind::PollTransmit | Kind::Connect | Kind::Disconnect) => {
+        [0, 1, length_and_packet @ ..] if writes(kind) => {
             let mut packet = Reader(length_and_packet);
             let (_, _) = (packet.number(), packet.number());
             let name = packet.0.first().and_then(|first| PacketType::from_first_byte(*first));
-            format!("{name:?}, {len} bytes: {:02x?}", packet.0)
+            let name = name.map_or_else(|| "bytes".to_owned(), |name| name.to_string());
+            format!("{name}, {len} bytes: {:02x?}", packet.0)
         }
         _ => format!("{len} bytes: {shown:02x?}"),
     }
+}
+
+/// Tells whether the answer is a packet.
+const fn writes(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::PollTransmit
+            | Kind::PublishAtMostOnce
+            | Kind::Connect
+            | Kind::Authenticate
+            | Kind::Reauthenticate
+            | Kind::Disconnect
+    )
 }
 
 /// What the machine looked like between two calls.

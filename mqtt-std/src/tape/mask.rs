@@ -4,7 +4,7 @@ use core::hash::{BuildHasher as _, Hasher as _};
 use core::ops::Range;
 use std::collections::hash_map::RandomState;
 
-use mqtt_core::{Packet, PacketType, Properties, Property, ProtocolVersion, Record, RecordedMessage, Sender};
+use mqtt_core::{Packet, PacketType, Properties, Property, ProtocolVersion, Record, RecordedMessage, Sender, put};
 
 use super::Redact;
 use super::format::{FILL, put_bytes, put_number};
@@ -126,7 +126,7 @@ impl Mask {
             Err(_) => {}
         }
         if let (Some(place), Some(masked)) = (packet.get_mut(fixed..), whole.get(moved..)) {
-            place.copy_from_slice(masked);
+            put(place, masked);
         }
     }
 
@@ -190,7 +190,7 @@ impl Mask {
         for Part { place, topic } in found {
             let Some(part) = bytes.get_mut(place) else { continue };
             match core::str::from_utf8(part).map(str::to_owned) {
-                Ok(text) if topic => part.copy_from_slice(self.stand_in(&text).as_bytes()),
+                Ok(text) if topic => drop(put(part, self.stand_in(&text).as_bytes())),
                 _ => part.fill(FILL),
             }
         }
@@ -236,7 +236,7 @@ fn scrub(packet: &mut [u8], body: usize, wrong: impl Fn(&[u8]) -> bool) {
             continue;
         }
         if let Some(part) = packet.get_mut(start..end) {
-            part.copy_from_slice(&before);
+            put(part, &before);
         }
         let middle = start.midpoint(end);
         if middle > start {

@@ -60,7 +60,7 @@ impl Redact {
     }
 
     /// Leaves out topics and filters, Response Topics and Response Information. Others stand for them: the same ones for the same
-    /// within the tape, with as many levels. `$share` and `$SYS` stay.
+    /// within the tape, with as many levels; spaces and what is like `-` and `.` stay. `$share` and `$SYS` stay.
     #[must_use]
     pub const fn topics(mut self) -> Self {
         self.topics = true;
