@@ -31,7 +31,8 @@
 //! | QoS 2, in | 125 | 365 |
 //!
 //! Pages are erased in turn, each when it is full, so all wear alike and twice the pages last twice as long: four of 4 KiB that
-//! bear 100,000 erasures take 5 million messages of 256 bytes at QoS 1. What waits for long is copied on once in a round: three
+//! bear 100,000 erasures take 5 million messages of 256 bytes at QoS 1. Where a Server is not to decide how many there are:
+//! [`Paced`](crate::Paced). What waits for long is copied on once in a round: three
 //! messages of 64 bytes add 2 bytes to each of those that pass by. Connecting again to a session that the Server has kept writes nothing.
 
 use core::fmt;

@@ -44,6 +44,12 @@ impl<M, C, P: Capacities> Format for crate::Runner<'_, M, C, P> {
     }
 }
 
+impl<S, C> Format for crate::Paced<S, C> {
+    fn format(&self, f: Formatter<'_>) {
+        write!(f, "Paced");
+    }
+}
+
 impl<M, C, P: Capacities> Format for crate::Resources<M, C, P> {
     fn format(&self, f: Formatter<'_>) {
         write!(f, "Resources");

@@ -4,7 +4,6 @@ use heapless::{Vec, VecView};
 use mqtt_core::{Acknowledgement, QoS, RecordTicket, move_to_front};
 
 use crate::state::Statistics;
-use crate::trace::{Notice, tell};
 
 /// A message, or a part of one, in the order of arrival. Its bytes are topic, properties, payload, one behind the other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,6 +98,8 @@ impl Head {
 pub(crate) struct Offered {
     /// It waits for its readers.
     pub(crate) taken: bool,
+    /// It does not, though there are readers.
+    pub(crate) dropped: bool,
     /// It does not, and this is due.
     pub(crate) acknowledge: Option<Acknowledgement>,
 }
@@ -167,16 +168,15 @@ impl<'a> Parts<'a> {
         if !wanted {
             statistics.unrouted = statistics.unrouted.wrapping_add(1);
         } else if !taken {
-            tell(Notice::Dropped);
             statistics.dropped = statistics.dropped.wrapping_add(1);
         }
-        Offered { taken, acknowledge: entry.head.acknowledgement.filter(|_| !taken) }
+        Offered { taken, dropped: wanted && !taken, acknowledge: entry.head.acknowledgement.filter(|_| !taken) }
     }
 
     /// Adds a part of a message that was counted when it began.
     pub(crate) fn offer_part(&mut self, entry: Entry, fragment: &[u8]) -> Offered {
         let taken = entry.readers != 0 && self.push(entry, [&[], &[], fragment]);
-        Offered { taken, acknowledge: entry.head.acknowledgement.filter(|_| !taken) }
+        Offered { taken, dropped: false, acknowledge: entry.head.acknowledgement.filter(|_| !taken) }
     }
 
     /// A reader has a copy of an entry, which stays until it is acknowledged.

@@ -29,6 +29,7 @@ mod inbox;
 mod keys;
 mod moment;
 mod options;
+mod paced;
 mod publish;
 mod receipts;
 mod request;
@@ -57,6 +58,7 @@ pub use mqtt_core::{
     Outcome, Properties, Property, ProtocolVersion, QoS, ReasonCode, UsageError, Will,
 };
 pub use options::{Options, client_identifier};
+pub use paced::Paced;
 pub use publish::{Publish, Receipt};
 pub use request::{Request, Requests};
 pub use resources::{Capacities, Resources, Sizes, size};

@@ -74,13 +74,7 @@ impl Output {
             Printing { time: &time, pretty: self.pretty, identifiers: self.identifiers, terminal: self.terminal };
         let (mut out, mut complaints) = (Vec::new(), Vec::new());
         if let Some(lines) = &mut self.lines {
-            let next = lines.len() + FIRST_LINE;
-            let line = match lines.get(message.topic()) {
-                Some(line) => *line,
-                // What comes beyond them has the last line.
-                None if lines.len() >= WATCHED => next - 1,
-                None => *lines.entry(message.topic().to_owned()).or_insert(next),
-            };
+            let line = line_of(lines, message.topic());
             out.extend(format!("\x1b[{line};1H").bytes());
         }
         match &self.style {
@@ -125,6 +119,16 @@ impl Output {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         (self.random >> 11) as f64 / (1_u64 << 53) as f64 * 100.0 < self.chance
+    }
+}
+
+/// The line of a topic. What comes beyond those that have one of their own has the last of them.
+fn line_of(lines: &mut HashMap<String, usize>, topic: &str) -> usize {
+    let next = lines.len() + FIRST_LINE;
+    match lines.get(topic) {
+        Some(line) => *line,
+        None if lines.len() >= WATCHED => next - 1,
+        None => *lines.entry(topic.to_owned()).or_insert(next),
     }
 }
 
@@ -176,5 +180,20 @@ fn bytes_json(name: &str, bytes: &[u8]) -> (Vec<u8>, Json) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (name.into(), Json::Text(text.into())),
         Err(_) => (format!("{name}-base64").into(), Json::Text(STANDARD.encode(bytes).into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_topics_are_watched_and_no_more_are_remembered() {
+        let mut lines = HashMap::new();
+        for number in 0..3 * WATCHED {
+            let line = line_of(&mut lines, &number.to_string());
+            assert_eq!(line, FIRST_LINE + number.min(WATCHED - 1));
+        }
+        assert_eq!((lines.len(), line_of(&mut lines, "7")), (WATCHED, FIRST_LINE + 7));
     }
 }

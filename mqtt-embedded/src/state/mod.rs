@@ -46,6 +46,8 @@ pub(crate) struct State<P: Capacities> {
     passing_over: bool,
     /// Until when what has arrived waits for room.
     stalled_until: Moment,
+    /// The last message was dropped, and that was told: a flood is not told message by message.
+    dropping: bool,
     /// Whom the message is for that arrives in parts.
     pub(crate) streaming: u32,
     /// The Server keeps that message until it is acknowledged.
@@ -127,6 +129,7 @@ impl<P: Capacities> State<P> {
             needed: 0,
             passing_over: false,
             stalled_until: Moment::NONE,
+            dropping: false,
             streaming: 0,
             keeps_stream: false,
             aborted: 0,

@@ -132,7 +132,7 @@ impl<P: Capacities> State<P> {
         let Machine { connection, session, subscriptions } = &mut self.machine;
         let statistics = &mut self.statistics;
         let heard = !self.deaf;
-        let (mut arrived, mut unrecorded, mut cut_off) = (None, None, false);
+        let (mut arrived, mut begun, mut unrecorded, mut cut_off) = (None, None, None, false);
         match connection.receive(session, subscriptions, now, *input) {
             Ok(Some(Event::Message(message))) => {
                 statistics.received = statistics.received.wrapping_add(1);
@@ -152,6 +152,7 @@ impl<P: Capacities> State<P> {
                 if offered.taken {
                     self.aborted &= !readers;
                 }
+                begun = Some(offered);
             }
             Ok(Some(Event::Fragment(fragment))) if cfg!(feature = "streaming") => {
                 let entry = part(false, self.streaming, fragment, None);
@@ -189,6 +190,12 @@ impl<P: Capacities> State<P> {
             Err(ReceiveError::NotReady) => return false,
             // What ends the connection is found by the writer.
             Ok(_) | Err(ReceiveError::Connection(_)) => {}
+        }
+        if let Some(offered) = arrived.or(begun) {
+            if offered.dropped && !self.dropping {
+                tell(Notice::Dropped);
+            }
+            self.dropping = offered.dropped;
         }
         if let Some(token) = arrived.and_then(|offered| offered.acknowledge) {
             let _ = self.machine.acknowledge(token, ReasonCode::SUCCESS);

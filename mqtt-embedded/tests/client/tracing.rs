@@ -87,6 +87,28 @@ fn no_secret_and_no_message_is_told_at_any_level() {
 }
 
 #[test]
+fn a_flood_that_is_dropped_is_one_line() {
+    keep();
+    let (wire, resources, version) = (Wire::default(), Small::new(Time::default()), ProtocolVersion::V5_0);
+    let client = resources.client();
+    let flood = b"\x30\x06\x00\x02in\x00x".repeat(1_000);
+    let server = async {
+        let mut server = Server::accept(&wire, version, false).await;
+        server.subscribed().await;
+        server.send_bytes(&flood).await;
+        server.serve(|_| Answer::Acknowledge).await;
+    };
+    play(&resources, options(version), &wire, server, async {
+        let mut messages = client.subscribe("in", QoS::AtMostOnce).unwrap();
+        resources.clock().sleep(20_000).await;
+        assert_eq!((client.statistics().received, client.statistics().dropped), (1_000, 996));
+        messages.next(&mut [0; 64]).await.unwrap().unwrap();
+    });
+    let told = TOLD.take();
+    assert_eq!(told.iter().filter(|line| line.contains("dropped")).count(), 1, "{told:?}");
+}
+
+#[test]
 fn what_happens_to_a_connection_is_told_and_messages_are_not() {
     keep();
     let (wire, resources, version) = (Wire::default(), Small::new(Time::default()), ProtocolVersion::V5_0);

@@ -1,10 +1,14 @@
 //! What a session costs the flash: bytes that are written, and pages that are erased. The documentation of `FlashStore` has the
 //! figures that `cargo test -p mqtt-embedded --test client wear -- --nocapture` prints.
 
+use std::cell::Cell;
+
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use mqtt_embedded::mqtt_core::Record;
 use mqtt_embedded::mqtt_core::{Ack, AckKind, Delivery, Packet, PacketIdentifier, Properties, Publish, TopicName};
 use mqtt_embedded::{
-    Backoff, CleanStart, ConnectOptions, FlashStore, Options, ProtocolVersion, QoS, Resources, Runner, Sizes,
+    Backoff, CleanStart, ConnectOptions, FlashStore, Options, Paced, ProtocolVersion, QoS, Resources, Runner, Sizes,
+    Store,
 };
 
 use crate::support::{Answer, Dice, Flash, Server, Time, Wire, World};
@@ -169,4 +173,64 @@ fn connecting_again_to_a_session_that_is_there_writes_nothing() {
         assert!(before > 0, "the new session was written");
         assert_eq!(flash.written.get(), before);
     });
+}
+
+/// Counts what is appended.
+struct Counted<'a>(&'a Cell<u32>);
+
+impl Store for Counted<'_> {
+    type Error = ();
+
+    async fn load(&mut self, _: &mut dyn FnMut(&Record<'_>)) -> Result<(), ()> {
+        Ok(())
+    }
+
+    async fn append(&mut self, _: &[u8]) -> Result<(), ()> {
+        self.0.set(self.0.get() + 1);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_broker_cannot_make_a_device_write_faster_than_it_bears() {
+    const BURST: u32 = 10;
+    for (interval, topic) in [(1_000, TOPIC), (5_000, TOPIC), (5_000, "nobody")] {
+        let (time, wire, written, messages) = (Time::default(), Wire::default(), Cell::new(0), Cell::new(0));
+        let resources = Small::durable(time.clone());
+        let client = resources.client();
+        let (mut connector, mut store) = (wire.clone(), Paced::new(Counted(&written), time.clone(), BURST, interval));
+        let mut world = World::new(&time);
+        world.spawn(async {
+            let (mut receive, mut transmit, mut record) = ([0; 512], [0; 512], [0; 512]);
+            let connect = ConnectOptions::new("pump-7").version(VERSION).keep_alive(20).keep_session(true);
+            let options = Options::new(connect);
+            let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+            let end = runner.run_durable(&mut connector, &options, &mut Dice, &mut store, &mut record).await;
+            panic!("{end:?}");
+        });
+        world.spawn(async {
+            let mut server = Server::accept(&wire, VERSION, false).await;
+            for number in (1..=u16::MAX).cycle() {
+                let packet_identifier = PacketIdentifier::new(number).unwrap();
+                let delivery = Delivery::ExactlyOnce { packet_identifier, dup: false };
+                let topic = Some(TopicName::new(topic).unwrap());
+                let publish = Publish { topic, delivery, retain: false, properties: Properties::EMPTY, payload: b"x" };
+                server.send(&Packet::Publish(publish)).await;
+                let over = |packet: &Packet<'_>| matches!(packet, Packet::Ack(Ack { kind: AckKind::Pubcomp, .. }));
+                server.serve_until(over).await;
+                messages.set(messages.get() + 1);
+            }
+        });
+        world.run(async {
+            let mut reader = client.subscribe(TOPIC, QoS::ExactlyOnce).unwrap();
+            let mut buffer = [0; 64];
+            let read = async { while reader.next(&mut buffer).await.is_some() {} };
+            assert!(time.timeout(240_000, read).await.is_none());
+        });
+        let most = BURST + 240_000 / interval;
+        assert!(written.get() <= most, "{interval} {topic}: {} records", written.get());
+        // And it goes on: four records, or three where nobody confirms, are a message.
+        assert!(written.get() >= most - 2 && messages.get() >= most / 4 - 2, "{interval} {topic}: {}", messages.get());
+        assert_eq!(client.statistics().connections, 1, "{interval} {topic}: over one connection");
+    }
 }

@@ -27,6 +27,7 @@ mod every_type {
         shown::<Message<'_>>();
         shown::<NoStore>();
         shown::<Options<'_>>();
+        shown::<Paced<NoStore, Ticks>>();
         shown::<PayloadFile<()>>();
         shown::<Publish<'_, '_, Mutex, Ticks, Memory>>();
         shown::<Receipt<'_, Mutex, Ticks, Memory>>();

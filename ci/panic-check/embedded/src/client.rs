@@ -44,6 +44,10 @@ fn runner<M: RawMutex + 'static>() {
     call(|mqtt: &'static Mqtt<M>, options: &'static Options<'static>| {
         run(Runner::new(mqtt, opaque(), opaque()).run_durable(&mut Dial, options, &mut Dice, &mut NoStore, opaque()));
     });
+    call(|mqtt: &'static Mqtt<M>, options: &'static Options<'static>| {
+        let mut store = Paced::new(Drawer, Time, opaque(), opaque());
+        run(Runner::new(mqtt, opaque(), opaque()).run_durable(&mut Dial, options, &mut Dice, &mut store, opaque()));
+    });
 }
 
 fn handle<M: RawMutex + 'static>() {
