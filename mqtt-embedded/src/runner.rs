@@ -157,8 +157,23 @@ async fn read<M: RawMutex, C: Clock, P: Capacities>(
                 Err(_) => return Over::Transport,
             }
             heard = true;
+            // Where more is there already what is to be written has its turn, and time, and other tasks.
+            give_way().await;
         }
     }
+}
+
+/// Lets everybody else run once.
+async fn give_way() {
+    let mut given = false;
+    poll_fn(|cx| {
+        if core::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Writes what there is to write, until nothing more is to come.

@@ -1,13 +1,18 @@
 //! A broker that means harm: whatever it sends, at whatever pace, costs its connection and nothing else.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
 
+use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use mqtt_embedded::mqtt_core::{Packet, Sender};
 use mqtt_embedded::{
-    Backoff, Clock as _, ConnectOptions, ConnectionError, Failure, Options, ProtocolVersion, QoS, Status,
+    Backoff, Clock as _, Connect, ConnectOptions, ConnectionError, Failure, Options, ProtocolVersion, QoS, Runner,
+    Shared, Status,
 };
 
-use crate::support::{Answer, Server, Small, Time, Wire, options, play};
+use crate::support::{Answer, Dice, Server, Small, Time, Wire, World, options, play};
 
 /// CONNACK of 5.0 with these properties.
 fn connack(session_present: u8, reason: u8, properties: &[u8]) -> Vec<u8> {
@@ -159,6 +164,74 @@ fn whatever_a_broker_says_then_costs_its_connection_at_most() {
             assert!(took <= 60_000, "{row}, silent: {silent}: {took} ms");
         }
     }
+}
+
+/// A connection on which there is always something to read.
+struct Torrent {
+    greeted: bool,
+    /// Reads since others had their turn.
+    reads: Rc<Cell<u32>>,
+    written: Rc<RefCell<Vec<u8>>>,
+}
+
+impl ErrorType for Torrent {
+    type Error = ErrorKind;
+}
+
+impl Read for Torrent {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        self.reads.set(self.reads.get() + 1);
+        assert!(self.reads.get() < 1_000, "it reads, and does nothing else");
+        let bytes: &[u8] = if std::mem::replace(&mut self.greeted, true) { &[0xD0, 0] } else { &[0x20, 3, 0, 0, 0] };
+        buf[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+}
+
+impl Write for Torrent {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        self.written.borrow_mut().extend(buf);
+        Ok(buf.len())
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+struct Dial(Rc<Cell<u32>>, Rc<RefCell<Vec<u8>>>);
+
+impl Connect for Dial {
+    type Error = ErrorKind;
+    type Dialled<'a> = Shared<Torrent>;
+
+    async fn connect(&mut self) -> Result<Shared<Torrent>, ErrorKind> {
+        Ok(Shared::new(Torrent { greeted: false, reads: Rc::clone(&self.0), written: Rc::clone(&self.1) }))
+    }
+}
+
+#[test]
+fn a_broker_that_sends_without_end_leaves_others_their_turn() {
+    let resources = Small::new(Time::default());
+    let client = resources.client();
+    let (reads, written) = (Rc::<Cell<u32>>::default(), Rc::<RefCell<Vec<u8>>>::default());
+    let mut connector = Dial(Rc::clone(&reads), Rc::clone(&written));
+    let mut world = World::new(resources.clock());
+    world.spawn(async {
+        let (mut receive, mut transmit) = ([0; 64], [0; 64]);
+        let mut runner = Runner::new(&resources, &mut receive, &mut transmit);
+        let _ = runner.run(&mut connector, &options(ProtocolVersion::V5_0), &mut Dice).await;
+    });
+    world.run(async {
+        client.publish("out", b"hello").unwrap().deliver().await.unwrap();
+        poll_fn(|cx| {
+            reads.set(0);
+            let left = written.borrow().windows(5).any(|bytes| bytes == b"hello");
+            cx.waker().wake_by_ref();
+            if left { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    });
 }
 
 #[test]
