@@ -21,7 +21,7 @@
 use std::process::{ExitCode, ExitStatus};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mqtt_examples::{Arguments, Interrupt, Presence, Process, Result, check_level, end, run};
+use mqtt_examples::{Arguments, Interrupt, Presence, Process, Result, check_level, end, printable, run};
 use mqtt_std::{Client, Error, Publish, QoS};
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -93,7 +93,7 @@ async fn report() -> Result<ExitCode> {
         timeout(PATIENCE, leave(&client, &topic, &exit, &presence)).await.unwrap_or_else(|_| Err("not in time".into()))
     {
         // What the command did counts for more.
-        eprintln!("the end of {name} is not reported: {error}");
+        eprintln!("the end of {name} is not reported: {}", printable(&error.to_string()));
     }
     match exit.error {
         Some(error) => Err(error.into()),

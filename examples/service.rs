@@ -8,6 +8,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use mqtt_examples::printable;
 use mqtt_std::testkit::{Broker, BrokerOptions};
 use mqtt_std::{Client, OnFailure, QoS, Router, blocking, one_shot};
 
@@ -47,20 +48,20 @@ fn ask(url: &str) -> Result<()> {
     for (lamp, state) in [("stairs", "on"), ("shelf", "on"), ("stairs", "off")] {
         client.publish(format!("service/{lamp}/cmd"), state).qos(QoS::ExactlyOnce).wait()?;
         let message = status.next_timeout(PATIENCE)?.ok_or("the client has ended")?;
-        println!("program   {} is {}", message.topic(), message.payload_str()?);
+        println!("program   {} is {}", printable(message.topic()), printable(message.payload_str()?));
     }
     // The broker has it, and the service refuses it and goes on.
     client.publish("service/shelf/cmd", "blue").qos(QoS::AtLeastOnce).wait()?;
     let requests = client.wait(client.as_async().requests())??;
     let answer = client.wait(requests.request("service/stairs/watts", "").deadline(PATIENCE))??;
-    println!("program   the stairs take {} W", answer.payload_str()?);
+    println!("program   the stairs take {} W", printable(answer.payload_str()?));
     drop(requests);
     client.shutdown(PATIENCE)?;
 
     // What the broker has kept, with a client for that alone.
     let kept = one_shot::receive(url, "service/+/status", QoS::AtLeastOnce).count(2).timeout(PATIENCE).wait()?;
     for message in kept {
-        println!("kept      {} is {}", message.topic(), message.payload_str()?);
+        println!("kept      {} is {}", printable(message.topic()), printable(message.payload_str()?));
     }
     Ok(())
 }
