@@ -1,6 +1,10 @@
 //! Conversations with Mosquitto. With `MQTT_KEEP_TAPES` they are the ones in `kept/`.
 
+use bytes::Bytes;
 use mqtt_std::{Acknowledge, Client, QoS, Status, TopicAliasUse};
+
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
 
 use super::film::Film;
 use super::support::*;
@@ -93,5 +97,25 @@ fn a_session_that_comes_from_a_store() {
         first.keep(&format!("mosquitto-store-first-{}", version.level())).await;
         second.keep(&format!("mosquitto-store-second-{}", version.level())).await;
         let _ = std::fs::remove_dir_all(&directory);
+    });
+}
+
+#[test]
+fn payloads_in_parts_both_ways() {
+    run(BOTH, Config::PLAIN, async |broker, version| {
+        let film = Film::new();
+        let options = options(broker.port(), version, "parts").maximum_packet_size(1_000).streaming();
+        let client = Client::connect(options.tape(&film.tape)).await.unwrap();
+        let mut stream = client.subscribe("large", QoS::ExactlyOnce).streamed().await.unwrap();
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            client.publish_from("large", Bytes::from(vec![b'x'; 20_000])).qos(qos).await.unwrap();
+            let message = next(&mut stream).await;
+            let mut reader = message.reader();
+            let mut payload = Vec::new();
+            timeout(PATIENCE, reader.read_to_end(&mut payload)).await.unwrap().unwrap();
+            assert_eq!(payload.len(), 20_000);
+        }
+        end(client).await;
+        film.keep(&format!("mosquitto-parts-{}", version.level())).await;
     });
 }
