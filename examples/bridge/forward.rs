@@ -125,9 +125,10 @@ impl Route {
     /// The topic at the other broker; `None`: the bridge has published the message itself.
     fn topic(&self, message: &Message, can: Can) -> Option<String> {
         let bridge = &self.to.bridge;
-        let level = format!("/~{bridge}");
+        let level = format!("~{bridge}");
         let mut passed = message.user_properties().filter(|(name, _)| *name == MARKER);
-        if passed.any(|(_, name)| name == bridge) || message.topic().ends_with(&level) {
+        // Other bridges may have put their levels behind it.
+        if passed.any(|(_, name)| name == bridge) || message.topic().split('/').any(|part| part == level) {
             return None;
         }
         let topic = self.prefixes.translate(message.topic())?;
@@ -136,7 +137,7 @@ impl Route {
             matches!((filter, topic), (Ok(filter), Ok(topic)) if filter.matches(topic))
         };
         let is_marked = !can.v5 && self.to.filters.iter().any(comes_back);
-        Some(if is_marked { topic + &level } else { topic })
+        Some(if is_marked { topic + "/" + &level } else { topic })
     }
 
     fn publish<'a>(&'a self, topic: &'a str, message: &'a Message, can: Can) -> Publish<'a> {

@@ -150,6 +150,30 @@ fn messages_pass_both_ways_once_and_never_come_back() {
 }
 
 #[test]
+fn a_ring_of_bridges_passes_each_message_once() {
+    for (local, remote) in [(V5, V5), (V5, V3), (V3, V3)] {
+        let Some(mut scene) = Scene::set(Config::PLAIN, local, remote, "ring/# both") else { return };
+        let mut command = example("bridge");
+        command.args(["--broker", &scene.local.url(), "--remote", &scene.remote.url(), "--topic", scene.line]);
+        let second = Program::start(command.args(["--name", "second", "--store"]).arg(scene.files.path("second")));
+        second.wait_for("local subscribed");
+        second.wait_for("remote subscribed");
+        scene.local.publish("ring/x", "once");
+        // Each bridge passes on what is published here, and there what the other one has; and then nothing more comes.
+        for (end, wanted) in [(&mut scene.local, 3), (&mut scene.remote, 2)] {
+            let mut came: Vec<_> = (0..wanted).map(|_| end.next().topic().to_owned()).collect();
+            while let (true, Ok(Some(more))) = (came.len() < 20, end.seen.next_timeout(Duration::from_millis(300))) {
+                came.push(more.topic().to_owned());
+            }
+            assert_eq!(came.len(), wanted, "{local:?} {remote:?}: {came:?}");
+        }
+        second.interrupt();
+        assert_eq!(second.end().code, Some(0));
+        scene.end();
+    }
+}
+
+#[test]
 fn retained_messages_and_properties_stay_as_they_are() {
     let Some(mut scene) = Scene::set(Config::PLAIN, V5, V5, "cellar/# out 2") else { return };
     let publish = scene.local.publisher.publish("cellar/status", "on").qos(QoS::ExactlyOnce).retain();
