@@ -23,7 +23,7 @@ pub(super) fn only_ours(version: ProtocolVersion, ours: &Packet<'_>, bytes: &[u8
     }
 }
 
-/// "This version of the protocol allows the sending of a Password with no User Name", 5.0 §3.1.2.9.
+/// In 5.0, §3.1.2.9, a Password may stand without a User Name; in 3.1.1 it may not.
 fn password_without_user_name(ours: &Packet<'_>) -> bool {
     matches!(ours, Packet::Connect(connect) if connect.password.is_some() && connect.user_name.is_none())
 }
@@ -58,7 +58,7 @@ pub(super) fn only_theirs(version: ProtocolVersion, error: DecodeError, theirs: 
         E::InvalidSubscriptionOptions | E::ReservedBits if !v5 && options_of_v5(theirs) => true,
         E::ReservedBits => reserved_bits(theirs, bytes),
         E::InvalidQoS => will_qos_3(theirs, bytes),
-        E::PropertyRepeated(property) => theirs.properties_of("property", property as u8) > 1, // of each §: "more than once"
+        E::PropertyRepeated(property) => theirs.properties_of("property", property as u8) > 1, // says each property's section
         E::PropertyMissing(_) => method_missing(theirs),
         E::PropertyNotAllowed(_) | E::ReasonCodeNotAllowed(_) => of_neither_side(theirs),
         E::NoLocalOnShared => no_local_on_shared(theirs),
@@ -84,7 +84,7 @@ fn wrong_flags(theirs: &Fields, bytes: &[u8]) -> bool {
     }
 }
 
-/// [MQTT-1.5.5-1]: "the minimum number of bytes": one that is not the first is 0. In 3.1.1, §2.2.3, other forms are not in its table.
+/// [MQTT-1.5.5-1]: the last byte is 0, and not the only one. In 3.1.1, §2.2.3, its table has no such form.
 fn longer_than_needed(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair[0] >= 0x80 && pair[1] == 0)
 }
@@ -110,14 +110,14 @@ fn no_filter(theirs: &Fields) -> bool {
     theirs.texts_of("topic filter").any(|filter| !is_filter(filter))
 }
 
-/// 3.1.1 [MQTT-3-8.3-4]: all bits but those of the QoS are reserved; theirs reads the options of 5.0.
+/// 3.1.1 [MQTT-3.8.3-4]: all bits but those of the QoS are reserved; theirs reads the options of 5.0.
 fn options_of_v5(theirs: &Fields) -> bool {
     ["no local", "retain as published", "retain handling"]
         .iter()
         .any(|name| theirs.numbers_of(name).any(|value| value != 0))
 }
 
-/// [MQTT-3.1.2-3], [MQTT-3.1.2-11] and those behind: bits of CONNECT that are 0. [MQTT-3.2.2-1]: those of CONNACK.
+/// [MQTT-3.1.2-3], [MQTT-3.1.2-11] and those behind: bits of CONNECT that are 0. [MQTT-3.2.2-1], 3.1.1 §3.2.2.1: those of CONNACK.
 fn reserved_bits(theirs: &Fields, bytes: &[u8]) -> bool {
     match packet_type(theirs) {
         CONNECT => {
@@ -177,8 +177,7 @@ fn code_in_3_1_1(v5: bool, theirs: &Fields) -> bool {
     !v5 && ACKS.contains(&packet_type(theirs))
 }
 
-/// 5.0 §2.2.2.1: "If there are no properties, this MUST be indicated by including a Property Length of zero". PUBLISH and AUTH have no
-/// shorter form but AUTH's empty one.
+/// [MQTT-2.2.2-1]: no properties are a length of 0. PUBLISH has no form without it, AUTH only one that is empty.
 fn property_length_left_out(theirs: &Fields) -> bool {
     matches!(packet_type(theirs), PUBLISH | AUTH)
 }
