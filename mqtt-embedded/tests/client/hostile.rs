@@ -116,9 +116,41 @@ fn conversations() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// The same in 3.1.1, which has no limits: all of it stands behind a good CONNACK, where there is one.
+fn conversations_of_3_1_1() -> Vec<(&'static str, Vec<u8>)> {
+    let accepted = |says: &[u8]| [&[0x20, 2, 0, 0], says].concat();
+    let message = |head: u8, id: u16| [&[head, 7, 0, 2][..], b"in", &id.to_be_bytes(), b"x"].concat();
+    let flood = |head: u8| (1..1_000).flat_map(|id| message(head, id)).collect::<Vec<u8>>();
+    vec![
+        ("a refusal for each reason", vec![0x20, 2, 0, 3]),
+        ("a refusal for no reason", vec![0x20, 2, 0, 0xFF]),
+        ("a session that cannot be there", vec![0x20, 2, 1, 0]),
+        ("a CONNACK with more in it", vec![0x20, 3, 0, 0, 0]),
+        ("a PINGRESP, ten thousand times", accepted(&[0xD0, 0].repeat(10_000))),
+        (
+            "the acknowledgements of nothing",
+            accepted(&[0x40, 2, 0, 9, 0x50, 2, 0, 9, 0x62, 2, 0, 9, 0x70, 2, 0, 9].repeat(500)),
+        ),
+        ("a SUBACK that grants what there is not", accepted(&[0x90, 3, 0, 1, 0x7F])),
+        ("a SUBACK for more filters", accepted(&[0x90, 5, 0, 1, 0, 0, 0])),
+        ("DISCONNECT", accepted(&[0xE0, 0])),
+        ("AUTH", accepted(&[0xF0, 2, 0, 0])),
+        ("QoS 3", accepted(&message(0x36, 1))),
+        (
+            "more than the buffer holds",
+            accepted(&[&[0x32, 0xE4, 0xD4, 3, 0, 2][..], b"in", &[0, 1], &[0; 60_000]].concat()),
+        ),
+        ("the beginning of 256 MiB", accepted(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F, 0, 2, b'i', b'n'])),
+        ("a topic that fills the buffer", accepted(&[&[0x30, 0xF0, 1, 0, 0xEE][..], &[b'x'; 0xEE]].concat())),
+        ("a flood at QoS 0", accepted(&[&[0x30, 5, 0, 2][..], b"in", b"x"].concat().repeat(1_000))),
+        ("a flood at QoS 1", accepted(&flood(0x32))),
+        ("a flood at QoS 2", accepted(&flood(0x34))),
+    ]
+}
+
 /// The client survives a connection on which it hears that, and is served by the next one. Returns when that was, in milliseconds.
-fn survives(row: &str, says: &[u8], silent: bool) -> u64 {
-    let (wire, resources, version) = (Wire::default(), Small::new(Time::default()), ProtocolVersion::V5_0);
+fn survives(version: ProtocolVersion, row: &str, says: &[u8], silent: bool) -> u64 {
+    let (wire, resources) = (Wire::default(), Small::new(Time::default()));
     let (client, time) = (resources.client(), resources.clock().clone());
     let server = async {
         let mut first = Server::connecting(&wire, version).await;
@@ -148,7 +180,7 @@ fn survives(row: &str, says: &[u8], silent: bool) -> u64 {
 fn whatever_a_broker_says_first_ends_in_time_and_the_next_one_is_spoken_to() {
     for (row, says) in greetings() {
         for silent in [true, false] {
-            let took = survives(row, &says, silent);
+            let took = survives(ProtocolVersion::V5_0, row, &says, silent);
             // CONNACK has 10 s, DISCONNECT half a second; a CONNACK that is good and behind which nothing comes, Keep Alive.
             assert!(took <= 50_000, "{row}, silent: {silent}: {took} ms");
         }
@@ -157,11 +189,15 @@ fn whatever_a_broker_says_first_ends_in_time_and_the_next_one_is_spoken_to() {
 
 #[test]
 fn whatever_a_broker_says_then_costs_its_connection_at_most() {
-    for (row, says) in conversations() {
+    let v5 = conversations()
+        .into_iter()
+        .map(|(row, says)| (ProtocolVersion::V5_0, row, [connack(0, 0, &[]), says].concat()));
+    let v3 = conversations_of_3_1_1().into_iter().map(|(row, says)| (ProtocolVersion::V3_1_1, row, says));
+    for (version, row, says) in v5.chain(v3) {
         for silent in [true, false] {
-            let took = survives(row, &[connack(0, 0, &[]), says.clone()].concat(), silent);
+            let took = survives(version, row, &says, silent);
             // Keep Alive is 30 s here, an answer has 10 s; a full inbox is waited for for 5 s.
-            assert!(took <= 60_000, "{row}, silent: {silent}: {took} ms");
+            assert!(took <= 60_000, "{version:?}, {row}, silent: {silent}: {took} ms");
         }
     }
 }
