@@ -13,7 +13,7 @@ use crate::session::{
 };
 use crate::subscription_list::{NoSubscriptions, SubscriptionList};
 use crate::time::Instant;
-use crate::types::{PacketIdentifier, ReasonCode};
+use crate::types::{PacketIdentifier, ReasonCode, TopicFilter};
 
 /// A client without its socket: a [`Session`], one [`Connection`] after another, and the subscriptions to renew.
 ///
@@ -202,6 +202,13 @@ impl<S: Storage, A: Aliases, L: SubscriptionList> Machine<S, A, L> {
     /// As there.
     pub fn subscribe(&mut self, request: &SubscribeRequest<'_>) -> Result<PacketIdentifier, UsageError> {
         self.connection.subscribe(&mut self.session, &self.subscriptions, request)
+    }
+
+    /// Takes a subscription out of the list: it is not renewed, one whose renewal was refused for instance. In the list itself others
+    /// would be passed over that have moved to a place where renewal has been.
+    pub fn remove_subscription(&mut self, filter: TopicFilter<'_>) {
+        self.subscriptions.remove(filter);
+        self.connection.look_for_renewals_again();
     }
 
     /// [`Connection::unsubscribe`].

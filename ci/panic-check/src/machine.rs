@@ -80,6 +80,7 @@ where
     call(Machine::<S, A, L>::is_connected);
     call(Machine::<S, A, L>::is_closed);
     call(Machine::<S, A, L>::refused_renewals);
+    call(Machine::<S, A, L>::remove_subscription);
     call(Machine::<S, A, L>::limits);
 
     derived::<Session<S>>();

@@ -209,6 +209,13 @@ impl<A: Aliases> Connection<A> {
         self.renewal_from.is_some()
     }
 
+    /// Subscriptions have left the list, and others have other places: what is due is looked for from the first one on.
+    pub(crate) const fn look_for_renewals_again(&mut self) {
+        if self.renewal_from.is_some() {
+            self.renewal_from = Some(0);
+        }
+    }
+
     /// Why the connection is over, if it is.
     #[must_use]
     pub const fn failure(&self) -> Option<ConnectionError> {

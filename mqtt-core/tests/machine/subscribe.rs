@@ -273,6 +273,24 @@ fn a_renewal_that_was_cut_is_made_again() {
 }
 
 #[test]
+fn what_is_taken_out_of_the_list_lets_the_others_be_renewed() {
+    for version in any_version() {
+        let mut pair = Pair::connected(version);
+        pair.subscribe(&[("a", 1), ("b", 1), ("c", 1)]).unwrap();
+        pair.sent();
+        pair.suback(1, &[1, 1, 1]);
+        pair.reconnect(false);
+        assert!(pair.next_packet().is_some(), "a: one of three");
+        assert_eq!(pair.suback(2, &[0x80]), ["Renewed 0 1"]);
+        pair.machine.remove_subscription(filter("a"));
+        assert_eq!(pair.sent(), ["SUBSCRIBE #3 b:1", "SUBSCRIBE #4 c:1"]);
+        pair.machine.remove_subscription(filter("b"));
+        assert_eq!(pair.sent(), [""; 0], "nothing is due");
+        assert_eq!(list(&pair), ["c:1 Asked(PacketIdentifier(4))"]);
+    }
+}
+
+#[test]
 fn a_renewal_keeps_options_and_identifier() {
     let mut pair = Pair::connected(ProtocolVersion::V5_0);
     let mut subscription = Subscription::new(filter("a"), QoS::AtLeastOnce);

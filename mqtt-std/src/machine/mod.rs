@@ -12,8 +12,8 @@ use bytes::Bytes;
 use mqtt_core::{
     Acknowledgement, Body, CommandOutcome, ConnectOptions, Connection, ConnectionError, DecodeError, EncodeError,
     Event, Input, Instant, PacketIdentifier, Payload, Property, PublishRequest, ReasonCode, ReceiveError, Record,
-    RecordTicket, ServerLimits, Session, StorageFull, SubscribeRequest, SubscriptionList as _, Suspicion, TopicFilter,
-    Transmit, TransmitPayload, UnsubscribeRequest, UsageError,
+    RecordTicket, ServerLimits, Session, StorageFull, SubscribeRequest, Suspicion, TopicFilter, Transmit,
+    TransmitPayload, UnsubscribeRequest, UsageError,
 };
 
 use crate::options::Options;
@@ -397,7 +397,7 @@ impl Machine {
     /// Renews it no more.
     pub(crate) fn remove_subscription(&mut self, filter: TopicFilter<'_>) {
         self.notes.call(&self.inner, || Call::RemoveSubscription { filter });
-        self.inner.subscriptions.remove(filter);
+        self.inner.remove_subscription(filter);
         self.notes.answer(&());
     }
 }

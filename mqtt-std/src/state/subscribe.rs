@@ -196,11 +196,10 @@ impl State {
     pub(crate) fn end_refused(&mut self) {
         let list = self.machine.subscriptions();
         let refused: Vec<_> = (0..list.len())
-            .filter_map(|index| match (list.renewal(index)?, list.get(index)?) {
-                (Renewal::Refused(reason), (subscription, _)) => {
-                    Some((Box::<str>::from(subscription.filter.as_str()), reason))
-                }
-                _ => None,
+            .filter_map(|index| {
+                let Some(Renewal::Refused(reason)) = list.renewal(index) else { return None };
+                let (subscription, _) = list.get(index)?;
+                Some((Box::<str>::from(subscription.filter.as_str()), reason))
             })
             .collect();
         for (filter, reason) in refused {

@@ -227,3 +227,29 @@ fn where_nobody_answers_one_attempt_waits_at_a_time() {
         assert!((10..=100).contains(&attempts), "{attempts}");
     });
 }
+
+#[test]
+fn each_lost_subscription_is_asked_for_though_others_are_refused() {
+    run(async || {
+        let lair = Lair::new(V5);
+        let (client, mut wire) = lair.connect(lair.options(), &[]).await;
+        let mut streams = Vec::new();
+        // More than are under way at once.
+        for number in 0..2_000 {
+            let (stream, ()) = tokio::join!(client.subscribe(format!("t/{number}"), QoS::AtMostOnce), wire.grant());
+            streams.push(stream.unwrap());
+        }
+        drop(wire);
+        let mut wire = lair.accept().await;
+        wire.packet().await;
+        wire.connack(ReasonCode::SUCCESS, &[]).await;
+        for _ in 0..streams.len() {
+            let packet = wire.packet().await;
+            assert_eq!(packet[0], 0x82);
+            assert!(wire.write(&[0x90, 4, packet[2], packet[3], 0, 0x97]).await);
+        }
+        for mut stream in streams {
+            assert!(stream.next().await.is_none());
+        }
+    });
+}
