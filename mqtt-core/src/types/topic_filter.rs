@@ -134,7 +134,8 @@ impl<'a> TopicFilter<'a> {
     #[must_use]
     pub fn covers(self, other: TopicFilter<'_>) -> bool {
         let (general, special) = (self.0.as_bytes(), other.0.as_bytes());
-        if self.is_shared() || other.is_shared() {
+        // No other filter covers a shared one: `$share` is a first level that none of them has, nor a wildcard at its place.
+        if self.is_shared() {
             return general == special;
         }
         if special.starts_with(b"$") && matches!(general, [b'#' | b'+', ..]) {

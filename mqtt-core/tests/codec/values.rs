@@ -1,11 +1,13 @@
 //! Values compare, order and print by what they mean, wherever they are kept.
 
 use core::fmt::Debug;
-use std::collections::HashSet;
+use core::hash::{BuildHasher, BuildHasherDefault, Hash};
+use std::hash::DefaultHasher;
 
 use mqtt_core::{
-    ArrayAliases, ArrayStorage, ArraySubscriptions, Backoff, ConnectOptions, Packet, PacketType, Properties, Property,
-    ProtocolVersion, QoS, Sender, Session, Subscription, SubscriptionList, Subscriptions, TopicFilter, TopicFilters,
+    ArrayAliases, ArrayStorage, ArraySubscriptions, Backoff, ConnectOptions, NoSubscriptions, Packet, PacketType,
+    Properties, Property, ProtocolVersion, QoS, Sender, Session, Subscription, SubscriptionList, Subscriptions,
+    TopicFilter, TopicFilters,
 };
 
 use crate::support::wire::packet;
@@ -13,12 +15,14 @@ use crate::support::wire::packet;
 const V5: ProtocolVersion = ProtocolVersion::V5_0;
 
 /// One was decoded, one is a list.
-fn assert_same<T: Debug + Eq + core::hash::Hash>(decoded: T, list: T, other: T) {
+fn assert_same<T: Debug + Eq + Hash>(decoded: T, list: T, other: T) {
     assert_eq!(decoded, list);
     assert_ne!(decoded, other);
     assert_eq!(format!("{decoded:?}"), format!("{list:?}"));
-    let values = HashSet::from([decoded, other]);
-    assert!(values.contains(&list));
+    assert_ne!(format!("{decoded:?}"), format!("{other:?}"));
+    let hashes = BuildHasherDefault::<DefaultHasher>::default();
+    assert_eq!(hashes.hash_one(&decoded), hashes.hash_one(&list));
+    assert_ne!(hashes.hash_one(&decoded), hashes.hash_one(&other));
 }
 
 #[test]
@@ -57,4 +61,13 @@ fn what_is_made_by_default_is_new() {
     assert!(ArrayAliases::<1, 1, 8>::default() == ArrayAliases::new());
     assert!(ArraySubscriptions::<1, 8>::default().is_empty());
     assert_eq!(ConnectOptions::new("").version, V5);
+}
+
+#[test]
+fn a_list_keeps_what_it_is_given_and_no_list_takes_it_and_stays_empty() {
+    let subscription = Subscription::new(TopicFilter::new("a").unwrap(), QoS::AtMostOnce);
+    let mut list = ArraySubscriptions::<1, 8>::new();
+    assert!(list.insert(subscription, None) && !list.is_empty());
+    let mut none = NoSubscriptions;
+    assert!(none.insert(subscription, None) && none.is_empty());
 }

@@ -64,6 +64,11 @@ fn diagnostics_that_were_received_are_left_out_too() {
     let wire = b"\x40\x0f\0\x01\x97\x0b\x26\0\x01k\0\x01v\x1f\0\x01r";
     let Ok(Packet::Ack(ack)) = Packet::decode(V5, Sender::Server, wire) else { panic!() };
     shrinks(Packet::Ack(ack), Packet::Ack(Ack { properties: Properties::EMPTY, ..ack }), Sender::Client);
+    let wire = b"\xe0\x0b\x80\x09\x1f\0\x01r\x11\0\0\0\x3c";
+    let Ok(Packet::Disconnect(disconnect)) = Packet::decode(V5, Sender::Client, wire) else { panic!() };
+    let expiry = Properties::new(&[Property::SessionExpiryInterval(60)]);
+    let short = Disconnect { properties: expiry, ..disconnect };
+    shrinks(Packet::Disconnect(disconnect), Packet::Disconnect(short), Sender::Client);
 }
 
 // [v5 MQTT-3.14.2-3 MQTT-3.14.2-4]

@@ -1,7 +1,7 @@
 //! Sessions with a store: a crash at each record, and what is told and sent afterwards.
 
 use mqtt_core::{
-    Acknowledge, Acknowledgement, Body, DeliveryNumber, Event, Input, PacketIdentifier, ProtocolVersion,
+    Acknowledge, Acknowledgement, Body, DeliveryNumber, EncodeError, Event, Input, PacketIdentifier, ProtocolVersion,
     PublishRequest, QoS, ReasonCode, Record, UsageError,
 };
 
@@ -600,6 +600,8 @@ fn every_record_reads_as_it_was_written() {
         }
     }
     assert!(Record::decode(&[8, 0, 1]).is_err(), "of a later version");
+    let unwritable = Record::SessionStarted { client_identifier: "a\0", after: DeliveryNumber(0) };
+    assert_eq!(unwritable.encoded_len(), Err(EncodeError::NullCharacter));
 }
 
 #[test]
