@@ -79,6 +79,7 @@ pub use redact::Redact;
 pub use replay::{Difference, ReplayError, Replayed, renew, replay, replay_and_show};
 
 use core::fmt;
+use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,13 +106,17 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// A tape in this file, which is made when the client is, for its owner alone; what was in it is gone then.
+    /// A tape in this file, which is made when the client is; what was in it is gone then. On Unix it is for its owner alone. A link, or
+    /// what is no file, is not written to: [`to_writer`](Self::to_writer) is for those.
     #[must_use]
     pub fn to_file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         Self::new(Box::new(move || {
-            let file = for_the_owner().write(true).create(true).truncate(true).open(path)?;
-            Ok(Box::new(file))
+            // A new one: what is there may be readable for others.
+            if fs::symlink_metadata(&path).is_ok_and(|there| there.is_file()) {
+                fs::remove_file(&path)?;
+            }
+            Ok(Box::new(for_the_owner().write(true).create_new(true).open(path)?))
         }))
     }
 

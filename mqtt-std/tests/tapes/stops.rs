@@ -87,6 +87,34 @@ async fn when_its_disk_fails() {
     end(&client).await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_is_for_its_owner_alone_and_no_link_is_followed() {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    let directory = std::env::temp_dir().join(format!("mqtt-tape-files-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let (file, link) = (directory.join("file"), directory.join("link"));
+    fs::write(&file, "of before").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let tape = Tape::to_file(&file);
+    let (_broker, client, _) = connect(&tape).await;
+    end(&client).await;
+    assert_eq!(ended(&tape).await, Progress::Complete);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let bytes = fs::read(&file).unwrap();
+    assert!(replay(&bytes).unwrap().is_complete());
+
+    symlink(&file, &link).unwrap();
+    let tape = Tape::to_file(&link);
+    let (_broker, client, _) = connect(&tape).await;
+    end(&client).await;
+    assert_eq!(ended(&tape).await, Progress::Stopped(Stop::Failed(ErrorKind::AlreadyExists)));
+    assert_eq!(fs::read(&file).unwrap(), bytes);
+    fs::remove_dir_all(&directory).unwrap();
+}
+
 /// Takes nothing before it is let.
 #[derive(Clone, Default)]
 struct Gate(Arc<(Mutex<Written>, Condvar)>);
