@@ -236,7 +236,7 @@ pub enum Stop {
     ClientEnded,
     /// At its [limit](Tape::limit).
     Limit,
-    /// The disk fell too far behind.
+    /// The disk fell too far behind: 16 MiB waited for it.
     TooSlow,
     /// It could not be written.
     Failed(io::ErrorKind),
