@@ -1,6 +1,6 @@
 //! The session's records: on their way to the store, and back after a restart.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use mqtt_core::{
@@ -115,15 +115,16 @@ impl Shared {
             durable.written = durable.written.max(written.up_to);
             if let Some(first) = written.failed.first() {
                 tracing::warn!(error = %first.error, messages = written.failed.len(), "the store does not take messages");
-            }
-            for failed in &written.failed {
-                let number = failed.ticket.number();
-                durable.arrived.retain(|(other, ..)| *other != number);
+                // They may be many: none is looked for alone.
+                let failed = written.failed.iter().map(|failed| (failed.ticket.number(), failed.error));
+                let failed: HashMap<_, _> = failed.collect();
+                durable.arrived.retain(|(number, ..)| !failed.contains_key(number));
                 durable.arrived_bytes = durable.arrived.iter().map(|(_, message, _)| message.len()).sum();
-                if let Some(at) = durable.accepting.iter().position(|(other, _)| *other == number) {
-                    later
-                        .recorded
-                        .extend(durable.accepting.remove(at).map(|(_, sender)| (sender, Some(Err(failed.error)))));
+                for (number, sender) in core::mem::take(&mut durable.accepting) {
+                    match failed.get(&number) {
+                        Some(error) => later.recorded.push((sender, Some(Err(*error)))),
+                        None => durable.accepting.push_back((number, sender)),
+                    }
                 }
             }
             let done = durable.accepting.partition_point(|(number, _)| *number <= written.up_to);

@@ -1,9 +1,11 @@
 //! What arrives takes time in proportion to its bytes, whatever is in it.
 
 use core::time::Duration;
+use std::sync::mpsc;
 use std::time::Instant;
 
 use mqtt_std::QoS;
+use mqtt_std::store::{Batch, Loaded, Record, Store, StoreError};
 
 use super::support::*;
 
@@ -102,5 +104,46 @@ fn identifiers_far_apart_do_not_make_their_table_anew_with_each_message() {
             drop(client);
         });
     }
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+}
+
+/// A disk that takes a while, and then turns out to be full.
+struct Full(mpsc::Receiver<()>);
+
+impl Store for Full {
+    fn load(&mut self, _: &mut dyn FnMut(&Record<'_>)) -> Result<Loaded, StoreError> {
+        Ok(Loaded::default())
+    }
+
+    fn claim(&mut self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn append(&mut self, _: &Batch) -> Result<(), StoreError> {
+        let _ = self.0.recv();
+        Err(StoreError::Full)
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn messages_that_a_store_refuses_by_the_thousand_are_not_looked_for_one_by_one() {
+    let begun = Instant::now();
+    run(async || {
+        let lair = Lair::new(V5);
+        let (full, store) = mpsc::channel();
+        let (client, mut wire) = lair.connect(lair.options().keep_alive(0).store(Full(store)), &[]).await;
+        for number in 1..=30_000 {
+            assert!(wire.write(&publish(V5, 2, "t", number, &[], b"")).await);
+        }
+        tokio::time::sleep(SECOND).await;
+        drop(full);
+        // Its record comes behind those of all messages.
+        let refused = client.publish("t", "x").qos(QoS::AtLeastOnce).send().await;
+        assert!(refused.is_err());
+    });
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
