@@ -61,7 +61,7 @@
 //! | `handler` | the filter of a handler that failed or panicked, see [`Router`] |
 //! | `error` | what it, or something else, says of that |
 //! | `dropped` | how many streams a message was dropped for; of those dropped one after the other it is the first |
-//! | `messages` | how many a store does not take |
+//! | `messages` | how many a store does not take, or were dropped without the acknowledgement by hand that they need |
 //!
 //! "connecting", "connected", "connection failed, trying again", "connection failed, giving up" and "closed" are the states;
 //! what is lost, dropped, given up or refused is a warning. Payloads, passwords and authentication data are never logged.

@@ -1,5 +1,6 @@
 //! All that is logged, by everybody, at every level.
 
+use core::cell::Cell;
 use core::fmt;
 use std::sync::{Mutex, Once};
 
@@ -9,6 +10,11 @@ use tracing::{Event, Metadata, Subscriber};
 
 /// What tests of this program log, whichever thread does.
 static LOGGED: Mutex<String> = Mutex::new(String::new());
+
+thread_local! {
+    /// What is written down here would count as the memory of who is measured.
+    static DEAF: Cell<bool> = const { Cell::new(false) };
+}
 
 struct Log;
 
@@ -30,6 +36,9 @@ impl Visit for Written<'_> {
 }
 
 fn write(target: &str, record: impl FnOnce(&mut Written<'_>)) {
+    if DEAF.get() {
+        return;
+    }
     let mut logged = LOGGED.lock().unwrap();
     logged.push_str(target);
     record(&mut Written(&mut logged));
@@ -65,6 +74,14 @@ impl Subscriber for Log {
 pub(crate) fn listen() {
     static SET: Once = Once::new();
     SET.call_once(|| tracing::subscriber::set_global_default(Log).unwrap());
+}
+
+/// Does this without listening to this thread.
+pub(crate) fn unheard<T>(act: impl FnOnce() -> T) -> T {
+    DEAF.set(true);
+    let value = act();
+    DEAF.set(false);
+    value
 }
 
 pub(crate) fn logged() -> String {
