@@ -8,7 +8,6 @@ use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use super::log;
 use mqtt_core::{Connack, Framing, Input, Packet, Properties, Property, ProtocolVersion, ReasonCode, Sender};
 use mqtt_std::testkit::{Conditions, LinkEnd, Network};
 use mqtt_std::{Client, Options, Status};
