@@ -16,7 +16,8 @@ use crate::subscription::Subscription;
 /// A subscription about to be made; see [`Client::subscribe`], [`Client::listen`] and [`Client::listen_unmatched`].
 ///
 /// `.await` waits until the broker has granted it; [`send`](Self::send) until it is asked for. Messages are in the stream from
-/// then on.
+/// then on. Those of a kept session come at once and fill it: where more than [`Options::in_flight`](crate::Options::in_flight) of
+/// them may wait at the broker use `send`, read, and ask [`Subscription::confirmed`] later, since Mosquitto 2.0 answers behind them.
 ///
 /// ```no_run
 /// # async fn f(client: mqtt_std::Client) -> Result<(), mqtt_std::Error> {
