@@ -83,9 +83,12 @@ fn handles_work_from_other_threads() {
             over
         }))
     });
-    let reader = std::thread::spawn(|| {
+    // The Server publishes whether it is asked to or not: what comes before there is a reader is for nobody.
+    let (subscribed, is_subscribed) = channel();
+    let reader = std::thread::spawn(move || {
         run(async {
             let mut messages = MQTT.client().subscribe("in", QoS::AtLeastOnce).unwrap();
+            subscribed.send(()).unwrap();
             let (mut seen, mut buffer) = (BTreeSet::new(), [0; 64]);
             while seen.len() < usize::from(2 * EACH) {
                 let message = messages.next(&mut buffer).await.unwrap().unwrap();
@@ -93,6 +96,7 @@ fn handles_work_from_other_threads() {
             }
         });
     });
+    is_subscribed.recv().unwrap();
     let writers = [QoS::AtLeastOnce, QoS::ExactlyOnce].map(|qos| {
         std::thread::spawn(move || {
             run(async {
