@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use mqtt_std::QoS;
-use mqtt_std::store::{Batch, Loaded, Record, Store, StoreError};
+use mqtt_std::store::StoreError;
 
 use super::support::*;
 
@@ -107,35 +107,14 @@ fn identifiers_far_apart_do_not_make_their_table_anew_with_each_message() {
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
 
-/// A disk that takes a while, and then turns out to be full.
-struct Full(mpsc::Receiver<()>);
-
-impl Store for Full {
-    fn load(&mut self, _: &mut dyn FnMut(&Record<'_>)) -> Result<Loaded, StoreError> {
-        Ok(Loaded::default())
-    }
-
-    fn claim(&mut self, _: &str) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn append(&mut self, _: &Batch) -> Result<(), StoreError> {
-        let _ = self.0.recv();
-        Err(StoreError::Full)
-    }
-
-    fn sync(&mut self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
 #[test]
 fn messages_that_a_store_refuses_by_the_thousand_are_not_looked_for_one_by_one() {
     let begun = Instant::now();
     run(async || {
         let lair = Lair::new(V5);
         let (full, store) = mpsc::channel();
-        let (client, mut wire) = lair.connect(lair.options().keep_alive(0).store(Full(store)), &[]).await;
+        let (client, mut wire) =
+            lair.connect(lair.options().keep_alive(0).store(Stuck(store, || Err(StoreError::Full))), &[]).await;
         for number in 1..=30_000 {
             assert!(wire.write(&publish(V5, 2, "t", number, &[], b"")).await);
         }

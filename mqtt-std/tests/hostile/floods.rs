@@ -4,7 +4,6 @@ use core::time::Duration;
 use std::sync::mpsc;
 
 use mqtt_core::Property;
-use mqtt_std::store::{Batch, Loaded, Record, Store, StoreError};
 use mqtt_std::{Cause, QoS};
 
 use super::log;
@@ -110,28 +109,6 @@ fn every_identifier_may_be_in_use_at_once() {
     }
 }
 
-/// A store on a disk that takes nothing as long as somebody holds the other end.
-struct Stuck(mpsc::Receiver<()>);
-
-impl Store for Stuck {
-    fn load(&mut self, _: &mut dyn FnMut(&Record<'_>)) -> Result<Loaded, StoreError> {
-        Ok(Loaded::default())
-    }
-
-    fn claim(&mut self, _: &str) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn append(&mut self, _: &Batch) -> Result<(), StoreError> {
-        let _ = self.0.recv();
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
 #[test]
 fn what_waits_for_a_store_is_bounded_by_its_bytes_and_goes_on_with_it() {
     let payload = vec![7; 100_000];
@@ -141,7 +118,7 @@ fn what_waits_for_a_store_is_bounded_by_its_bytes_and_goes_on_with_it() {
         let peak = peak(async || {
             let lair = Lair::new(version);
             let (stuck, store) = mpsc::channel();
-            let options = lair.options().keep_alive(0).store(Stuck(store)).storage(2 << 20);
+            let options = lair.options().keep_alive(0).store(Stuck(store, || Ok(()))).storage(2 << 20);
             let (client, mut wire) = lair.connect(options, &[]).await;
             let (stream, ()) = tokio::join!(client.subscribe("t", QoS::ExactlyOnce), wire.grant());
             let mut stream = stream.unwrap();

@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use mqtt_core::{Connack, Framing, Input, Packet, Properties, Property, ProtocolVersion, ReasonCode, Sender};
+use mqtt_std::store::{Batch, Loaded, Record, Store, StoreError};
 use mqtt_std::testkit::{Conditions, LinkEnd, Network};
 use mqtt_std::{Client, Options, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -297,4 +298,26 @@ pub(crate) async fn survive(options: Options, answer: fn(&[u8]) -> Option<Vec<u8
     client.shutdown(SECOND).await.unwrap();
     clock.abort();
     assert!(left.load(Ordering::Relaxed) > 0, "all of it was read first");
+}
+
+/// A store on a disk that takes nothing as long as somebody holds the other end; then it says this.
+pub(crate) struct Stuck(pub(crate) mpsc::Receiver<()>, pub(crate) fn() -> Result<(), StoreError>);
+
+impl Store for Stuck {
+    fn load(&mut self, _: &mut dyn FnMut(&Record<'_>)) -> Result<Loaded, StoreError> {
+        Ok(Loaded::default())
+    }
+
+    fn claim(&mut self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn append(&mut self, _: &Batch) -> Result<(), StoreError> {
+        let _ = self.0.recv();
+        self.1()
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
